@@ -17,6 +17,7 @@ struct hub {
     struct node *node;
     struct loop *loop; // the one of hub_start
     struct timer *tick;
+    uint64_t ticked_ms;
 };
 
 static void hub_tell(struct hub *hub, enum hub_news_kind kind, int64_t row, uint64_t holder, const char *reason)
@@ -155,8 +156,11 @@ static void hub_expired(void *arg, struct lease *lease, enum lease_expiry what)
 static void hub_tick(void *arg)
 {
     struct hub *hub = arg;
+    uint64_t now_ms = loop_now_ms(hub->loop);
+    bool may_judge = node_judges(hub->node) && node_may_judge(hub->ticked_ms, now_ms);
+    hub->ticked_ms = now_ms;
     pthread_mutex_lock(&hub->mutex);
-    lease_expire(&hub->leases, loop_now_ms(hub->loop), hub_expired, hub);
+    lease_expire(&hub->leases, now_ms, may_judge, hub_expired, hub);
     pthread_mutex_unlock(&hub->mutex);
     timer_start(hub->tick, HUB_TICK_MS);
 }
@@ -168,6 +172,15 @@ static void hub_adopted(void *arg, const struct adopted_lease *lease)
     struct hub *hub = arg;
     pthread_mutex_lock(&hub->mutex);
     lease_restore(&hub->leases, lease->subject, lease->lease.epoch, lease->ran_out, loop_now_ms(hub->loop));
+    pthread_mutex_unlock(&hub->mutex);
+}
+
+static void hub_owned(void *arg, const struct adopted_lease *lease)
+{
+    struct hub *hub = arg;
+    pthread_mutex_lock(&hub->mutex);
+    if (!lease_find(&hub->leases, lease->subject))
+        lease_restore(&hub->leases, lease->subject, lease->lease.epoch, lease->ran_out, loop_now_ms(hub->loop));
     pthread_mutex_unlock(&hub->mutex);
 }
 
@@ -214,6 +227,7 @@ struct hub *hub_new(const struct hub_options *options)
         .former = options->former,
         .became = hub_became,
         .adopted = hub_adopted,
+        .owned = hub_owned,
         .fenced = hub_node_fenced,
         .arg = hub,
     });
@@ -235,6 +249,7 @@ void hub_start(struct hub *hub, struct loop *loop, void (*started)(void *arg, in
 {
     hub->loop = loop;
     hub->tick = timer_new(loop, hub_tick, hub);
+    hub->ticked_ms = loop_now_ms(loop);
     timer_start(hub->tick, HUB_TICK_MS);
     node_start(hub->node, loop, started, arg);
 }

@@ -251,6 +251,7 @@ void lease_forget_all(struct lease_table *table, void (*forgotten)(void *arg, in
 struct lease_sweep {
     struct lease_table *table;
     uint64_t now_ms;
+    bool may_judge;
     void (*expired)(void *arg, struct lease *lease, enum lease_expiry what);
     void *arg;
 };
@@ -260,7 +261,9 @@ static void lease_sweep_one(struct map_node *node, void *arg)
     struct lease *lease = CONTAINER_OF(node, struct lease, node);
     struct lease_sweep *sweep = arg;
 
-    if (lease->state == LEASE_CLAIMING || sweep->now_ms < lease->deadline_ms)
+    if (lease->state == LEASE_HELD && !sweep->may_judge)
+        lease->deadline_ms = MAX(lease->deadline_ms, sweep->now_ms + sweep->table->lease_ms);
+    if (lease->state == LEASE_CLAIMING || sweep->now_ms < lease->deadline_ms || !sweep->may_judge)
         return;
     if (lease->state == LEASE_HELD) {
         lease->state = LEASE_LOST;
@@ -272,9 +275,10 @@ static void lease_sweep_one(struct map_node *node, void *arg)
     sweep->expired(sweep->arg, lease, LEASE_TO_BE_SEALED);
 }
 
-void lease_expire(struct lease_table *table, uint64_t now_ms,
+void lease_expire(struct lease_table *table, uint64_t now_ms, bool may_judge,
                   void (*expired)(void *arg, struct lease *lease, enum lease_expiry what), void *arg)
 {
-    struct lease_sweep sweep = {.table = table, .now_ms = now_ms, .expired = expired, .arg = arg};
+    struct lease_sweep sweep = {
+        .table = table, .now_ms = now_ms, .may_judge = may_judge, .expired = expired, .arg = arg};
     map_each(&table->leases, lease_sweep_one, &sweep);
 }

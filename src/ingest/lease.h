@@ -83,5 +83,7 @@ struct lease *lease_find(const struct lease_table *table, int64_t row);
 
 enum lease_expiry { LEASE_BECAME_LOST, LEASE_TO_BE_SEALED };
 // Calls the function for each lease that ran out. LEASE_TO_BE_SEALED is repeated each minute until lease_end.
-void lease_expire(struct lease_table *table, uint64_t now_ms,
+// `may_judge`: see node_may_judge. While it may not, nothing runs out, and runners have the time of a lease to come
+// back.
+void lease_expire(struct lease_table *table, uint64_t now_ms, bool may_judge,
                   void (*expired)(void *arg, struct lease *lease, enum lease_expiry what), void *arg);

@@ -14,8 +14,9 @@ struct node {
     struct timer *timer;
     void (*started)(void *arg, int err); // NULL once it was called
     void *started_arg;
-    bool asks;      // one of the operations is under way
-    bool adopt_due; // there may be leases that others have left
+    bool asks;          // one of the operations is under way
+    bool adopt_due;     // there may be leases that others have left
+    uint64_t looked_ms; // when it has read last what it holds
     struct store_node_start start;
     struct store_node_beat beat;
     struct store_lease_adopt adopt;
@@ -27,6 +28,8 @@ struct node *node_new(const struct node_options *options)
     node->options = *options;
     if (node->options.beat_ms == 0)
         node->options.beat_ms = NODE_BEAT_MS;
+    if (node->options.look_ms == 0)
+        node->options.look_ms = NODE_LOOK_MS;
     atomic_init(&node->id, NODE_NONE);
     return node;
 }
@@ -41,15 +44,27 @@ int64_t node_number(const struct node *node)
     return atomic_load(&node->id);
 }
 
-bool node_vouches(const struct node *node)
+// An embedded store is never away: what runners ask for is answered, whether it can be written or not.
+static bool may(const struct node *node, bool (*rule)(uint64_t taken_ms, uint64_t now_ms))
 {
     if (node_number(node) == NODE_NONE)
         return false;
-    return store_alone(node->options.store) || node_may_vouch(atomic_load(&node->taken_ms), clock_boot_ms());
+    return store_alone(node->options.store) || rule(atomic_load(&node->taken_ms), clock_boot_ms());
+}
+
+bool node_vouches(const struct node *node)
+{
+    return may(node, node_may_vouch);
+}
+
+bool node_judges(const struct node *node)
+{
+    return may(node, node_may_judge);
 }
 
 static void start_again(struct node *node);
 static void adopt(struct node *node);
+static void look(struct node *node, int64_t after);
 
 static void ask(struct node *node, struct store_op *op, enum store_op_kind kind, void (*done)(struct store_op *op))
 {
@@ -108,28 +123,58 @@ static void tick(void *arg)
 
 // --- What others have left
 
-static void adopt_done(struct store_op *op)
+static bool adopt_done(struct node *node, void (*tell)(void *arg, const struct adopted_lease *lease), int64_t *ret_last)
+{
+    struct store_lease_adopt *adopt = &node->adopt;
+    int err = adopt->op.err;
+    bool more = err == 0 && adopt->ret_count == STORE_ADOPT_MAX;
+    node->asks = false;
+    for (size_t i = 0; i < adopt->ret_count && err == 0; i++)
+        tell(node->options.arg, &adopt->ret_leases[i]);
+    *ret_last = more ? adopt->ret_leases[adopt->ret_count - 1].subject : 0;
+    if (err == ERR_NODE_FENCED)
+        fenced(node);
+    else if (err && node->timer)
+        log_error(node->options.logger, "the leases of runners could not be taken over; it is tried again",
+                  LOG_S("error", error_word(err)));
+    store_op_release(&adopt->op);
+    return more;
+}
+
+static void left_done(struct store_op *op)
 {
     struct node *node = CONTAINER_OF(op, struct node, adopt.op);
-    bool more = op->err == 0 && node->adopt.ret_count == STORE_ADOPT_MAX;
-    node->asks = false;
-    node->adopt_due = op->err != 0;
-    for (size_t i = 0; i < node->adopt.ret_count && op->err == 0; i++)
-        node->options.adopted(node->options.arg, &node->adopt.ret_leases[i]);
-    if (op->err == ERR_NODE_FENCED)
-        fenced(node);
-    else if (op->err && node->timer)
-        log_error(node->options.logger, "the leases of runners could not be taken over; it is tried again",
-                  LOG_S("error", error_word(op->err)));
-    store_op_release(op);
-    if (more)
+    bool done = op->err == 0;
+    int64_t last;
+    node->adopt_due = !done;
+    if (adopt_done(node, node->options.adopted, &last))
         adopt(node);
+    else if (done && !store_alone(node->options.store) && clock_boot_ms() - node->looked_ms >= node->options.look_ms)
+        look(node, 0);
 }
 
 static void adopt(struct node *node)
 {
     node->adopt = (struct store_lease_adopt){.lease_kind = LEASE_RUNNER, .node = node_number(node)};
-    ask(node, &node->adopt.op, STORE_LEASE_ADOPT, adopt_done);
+    ask(node, &node->adopt.op, STORE_LEASE_ADOPT, left_done);
+}
+
+// --- What it holds without knowing
+
+static void look_done(struct store_op *op)
+{
+    struct node *node = CONTAINER_OF(op, struct node, adopt.op);
+    int64_t last;
+    if (adopt_done(node, node->options.owned, &last))
+        look(node, last);
+}
+
+static void look(struct node *node, int64_t after)
+{
+    node->looked_ms = clock_boot_ms();
+    node->adopt =
+        (struct store_lease_adopt){.lease_kind = LEASE_RUNNER, .node = node_number(node), .own = true, .after = after};
+    ask(node, &node->adopt.op, STORE_LEASE_ADOPT, look_done);
 }
 
 // --- Start
@@ -141,7 +186,8 @@ static void start_done(struct store_op *op)
     if (op->err == 0) {
         atomic_store(&node->taken_ms, node->asked_ms);
         atomic_store(&node->id, node->start.ret_node);
-        node->options.former = 0; // it is fenced
+        node->looked_ms = node->asked_ms; // it holds nothing yet
+        node->options.former = 0;         // it is fenced
         if (node->options.became)
             node->options.became(node->options.arg, node->start.ret_node);
     }

@@ -20,9 +20,12 @@ struct node_options {
     void (*became)(void *arg, int64_t node);
     // From now on a runner's lease belongs to this node.
     void (*adopted)(void *arg, const struct adopted_lease *lease);
+    // A runner's lease belongs to this node, as may be known or not: a commit whose answer was lost has made it so.
+    void (*owned)(void *arg, const struct adopted_lease *lease);
     // The node was fenced: nothing belongs to it any more. It starts again by itself.
     void (*fenced)(void *arg);
     void *arg;
+    uint64_t look_ms; // how often it reads what it holds; 0: NODE_LOOK_MS
 };
 
 struct node *node_new(const struct node_options *options);
@@ -33,3 +36,4 @@ void node_start(struct node *node, struct loop *loop, void (*started)(void *arg,
 void node_stop(struct node *node);            // to be called before its loop ends
 int64_t node_number(const struct node *node); // NODE_NONE: it has not started, or was fenced
 bool node_vouches(const struct node *node);   // see node_may_vouch; for any thread
+bool node_judges(const struct node *node);    // see node_may_judge; for any thread

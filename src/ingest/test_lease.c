@@ -100,13 +100,29 @@ static void silent_runner_is_lost_once_and_running_again_when_heard_of(void **st
 {
     struct expired expired = {0};
     hold(*state, 1, 10, 1000);
-    lease_expire(*state, 1000 + LEASE - 1, count_expired, &expired);
+    lease_expire(*state, 1000 + LEASE - 1, true, count_expired, &expired);
     assert_int_equal(expired.lost, 0);
-    lease_expire(*state, 1000 + LEASE, count_expired, &expired);
-    lease_expire(*state, 1000 + LEASE + 1, count_expired, &expired);
+    lease_expire(*state, 1000 + LEASE, true, count_expired, &expired);
+    lease_expire(*state, 1000 + LEASE + 1, true, count_expired, &expired);
     assert_int_equal(expired.lost, 1);
     assert_true(lease_touch(*state, 7, 10, 1000 + LEASE + 2));
     assert_false(lease_touch(*state, 7, 10, 1000 + LEASE + 3));
+}
+
+static void nobody_is_lost_because_the_store_was_away(void **state)
+{
+    struct expired expired = {0};
+    hold(*state, 1, 10, 1000);
+    lease_expire(*state, 5000 + LEASE, false, count_expired, &expired); // for longer than a lease
+    lease_expire(*state, 5000 + 2 * LEASE - 1, true, count_expired, &expired);
+    assert_int_equal(connect_runner(*state, 0, 1, 12, 5000 + 2 * LEASE - 1), LEASE_TAKEN);
+    assert_int_equal(expired.lost, 0);
+    lease_expire(*state, 5000 + 2 * LEASE, true, count_expired, &expired);
+    assert_int_equal(expired.lost, 1);
+    lease_expire(*state, 5000 + 2 * LEASE + SEAL, false, count_expired, &expired);
+    assert_int_equal(expired.to_seal, 0);
+    lease_expire(*state, 5000 + 2 * LEASE + SEAL, true, count_expired, &expired);
+    assert_int_equal(expired.to_seal, 1);
 }
 
 static void heartbeats_keep_the_lease(void **state)
@@ -115,7 +131,7 @@ static void heartbeats_keep_the_lease(void **state)
     hold(*state, 1, 10, 0);
     for (uint64_t now = 0; now < 10 * LEASE; now += 10000) {
         lease_touch(*state, 7, 10, now);
-        lease_expire(*state, now, count_expired, &expired);
+        lease_expire(*state, now, true, count_expired, &expired);
     }
     assert_int_equal(expired.lost, 0);
 }
@@ -124,10 +140,10 @@ static void lost_execution_is_to_be_sealed_after_the_grace(void **state)
 {
     struct expired expired = {0};
     hold(*state, 1, 10, 0);
-    lease_expire(*state, LEASE, count_expired, &expired);
-    lease_expire(*state, LEASE + SEAL - 1, count_expired, &expired);
+    lease_expire(*state, LEASE, true, count_expired, &expired);
+    lease_expire(*state, LEASE + SEAL - 1, true, count_expired, &expired);
     assert_int_equal(expired.to_seal, 0);
-    lease_expire(*state, LEASE + SEAL, count_expired, &expired);
+    lease_expire(*state, LEASE + SEAL, true, count_expired, &expired);
     assert_int_equal(expired.to_seal, 1);
     lease_end(*state, 7);
     assert_null(lease_find(*state, 7));
@@ -140,7 +156,7 @@ static void after_a_restart_the_old_runner_has_a_whole_lease_to_come_back(void *
     assert_int_equal(connect_runner(*state, 0, 3, 10, 500 + LEASE - 1), LEASE_TAKEN);
     assert_int_equal(connect_runner(*state, 3, 3, 11, 500 + LEASE - 1), LEASE_RESUME);
     lease_touch(*state, 7, 11, 500 + LEASE - 1);
-    lease_expire(*state, 500 + LEASE, count_expired, &expired);
+    lease_expire(*state, 500 + LEASE, true, count_expired, &expired);
     assert_int_equal(expired.lost, 0);
 }
 
@@ -165,7 +181,7 @@ static void runner_that_is_new_here_and_was_lost_is_running_again_when_heard_of(
 {
     struct expired expired = {0};
     assert_int_equal(returns(*state, true, 11, 500), LEASE_RESUME);
-    lease_expire(*state, 500 + SEAL - 1, count_expired, &expired); // before anything of it was heard
+    lease_expire(*state, 500 + SEAL - 1, true, count_expired, &expired); // before anything of it was heard
     assert_int_equal(expired.lost, 0);
     assert_int_equal(expired.to_seal, 0);
     assert_true(lease_touch(*state, 7, 11, 500 + SEAL - 1));
@@ -177,9 +193,9 @@ static void what_comes_back_from_another_server_has_a_whole_lease(void **state)
     struct expired expired = {0};
     hold(*state, 1, 10, 0);
     lease_restore(*state, 7, 1, false, LEASE - 1); // the other one has gone
-    lease_expire(*state, 2 * LEASE - 2, count_expired, &expired);
+    lease_expire(*state, 2 * LEASE - 2, true, count_expired, &expired);
     assert_int_equal(expired.lost, 0);
-    lease_expire(*state, 2 * LEASE - 1, count_expired, &expired);
+    lease_expire(*state, 2 * LEASE - 1, true, count_expired, &expired);
     assert_int_equal(expired.lost, 1);
 }
 
@@ -187,18 +203,18 @@ static void what_ran_out_here_while_another_server_had_it_has_a_whole_lease(void
 {
     struct expired expired = {0};
     hold(*state, 1, 10, 0);
-    lease_expire(*state, LEASE, count_expired, &expired);
+    lease_expire(*state, LEASE, true, count_expired, &expired);
     assert_int_equal(expired.lost, 1); // which the store refused
     lease_restore(*state, 7, 1, false, LEASE + 10);
-    lease_expire(*state, 2 * LEASE + 9, count_expired, &expired);
+    lease_expire(*state, 2 * LEASE + 9, true, count_expired, &expired);
     assert_int_equal(expired.lost, 1);
     assert_int_equal(expired.to_seal, 0);
-    lease_expire(*state, 2 * LEASE + 10, count_expired, &expired);
+    lease_expire(*state, 2 * LEASE + 10, true, count_expired, &expired);
     assert_int_equal(expired.lost, 2);
     lease_restore(*state, 7, 1, true, 2 * LEASE + 20); // it is lost there, too, maybe only now: so is its grace
-    lease_expire(*state, 2 * LEASE + 19 + SEAL, count_expired, &expired);
+    lease_expire(*state, 2 * LEASE + 19 + SEAL, true, count_expired, &expired);
     assert_int_equal(expired.to_seal, 0);
-    lease_expire(*state, 2 * LEASE + 20 + SEAL, count_expired, &expired);
+    lease_expire(*state, 2 * LEASE + 20 + SEAL, true, count_expired, &expired);
     assert_int_equal(expired.to_seal, 1);
 }
 
@@ -207,13 +223,13 @@ static void runner_that_returns_and_goes_again_is_found_silent(void **state)
     struct expired expired = {0};
     (*(struct lease_table **)state)->shared = true;
     hold(*state, 1, 10, 0);
-    lease_expire(*state, LEASE, count_expired, &expired); // which the store refused: it was another server's
+    lease_expire(*state, LEASE, true, count_expired, &expired); // which the store refused: it was another server's
     assert_int_equal(connect_runner(*state, 1, 1, 11, LEASE + 10), LEASE_RETURN);
     assert_int_equal(lease_returned(*state, 7, 1, false, 11, LEASE + 20, &former), LEASE_RESUME);
     lease_disconnect(*state, 7, 11); // before anything was heard
-    lease_expire(*state, 2 * LEASE + 19, count_expired, &expired);
+    lease_expire(*state, 2 * LEASE + 19, true, count_expired, &expired);
     assert_int_equal(expired.lost, 1);
-    lease_expire(*state, 2 * LEASE + 20, count_expired, &expired);
+    lease_expire(*state, 2 * LEASE + 20, true, count_expired, &expired);
     assert_int_equal(expired.lost, 2);
 }
 
@@ -255,7 +271,7 @@ static void second_runner_of_what_is_lost_here_alone_waits(void **state)
     (*(struct lease_table **)state)->shared = true;
     hold(*state, 1, 10, 0);
     assert_int_equal(connect_runner(*state, 0, 1, 11, LEASE), LEASE_ELSEWHERE); // also before it is noticed here
-    lease_expire(*state, LEASE, count_expired, &expired);
+    lease_expire(*state, LEASE, true, count_expired, &expired);
     assert_int_equal(connect_runner(*state, 0, 1, 11, LEASE + 10), LEASE_ELSEWHERE);
     assert_int_equal(lease_find(*state, 7)->state, LEASE_LOST);
     assert_int_equal(lease_connect(*state, 7, 0, ended, 11, LEASE + 10, &former), LEASE_NEW); // which is refused
@@ -269,7 +285,7 @@ static void runner_that_comes_back_to_what_is_lost_here_keeps_others_away(void *
     const struct lease_stored lost = {.epoch = 1, .lost = true};
     (*(struct lease_table **)state)->shared = true;
     hold(*state, 1, 10, 0);
-    lease_expire(*state, LEASE, count_expired, &expired);
+    lease_expire(*state, LEASE, true, count_expired, &expired);
     assert_int_equal(connect_runner(*state, 1, 1, 11, LEASE + 10), LEASE_RETURN);
     assert_int_equal(lease_connect(*state, 7, 0, lost, 12, LEASE + 20, &former), LEASE_TAKEN);
     assert_int_equal(lease_returned(*state, 7, 1, true, 11, LEASE + 30, &former), LEASE_RESUME);
@@ -326,9 +342,9 @@ static void status_that_could_not_be_stored_is_asked_for_again(void **state)
 {
     struct expired expired = {0};
     hold(*state, 1, 10, 0);
-    lease_expire(*state, LEASE, count_expired, &expired);
+    lease_expire(*state, LEASE, true, count_expired, &expired);
     lease_change_failed(*state, 7, 1, true, LEASE + 5);
-    lease_expire(*state, LEASE + 10, count_expired, &expired);
+    lease_expire(*state, LEASE + 10, true, count_expired, &expired);
     assert_int_equal(expired.lost, 2);
     assert_true(lease_touch(*state, 7, 10, LEASE + 20));
     assert_false(lease_touch(*state, 7, 10, LEASE + 30));
@@ -349,6 +365,7 @@ int main(void)
         TEST(same_epoch_comes_back_and_replaces_its_dead_connection),
         TEST(claim_whose_runner_went_before_it_heard_of_it_holds_nobody_up),
         TEST(silent_runner_is_lost_once_and_running_again_when_heard_of),
+        TEST(nobody_is_lost_because_the_store_was_away),
         TEST(heartbeats_keep_the_lease),
         TEST(lost_execution_is_to_be_sealed_after_the_grace),
         TEST(after_a_restart_the_old_runner_has_a_whole_lease_to_come_back),

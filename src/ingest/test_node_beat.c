@@ -11,7 +11,7 @@ struct fixture {
     struct loop *loop;
     struct logger logger;
     struct node *node;
-    unsigned started, adopted, fenced;
+    unsigned started, adopted, owned, fenced;
     int start_error;
 };
 
@@ -21,6 +21,12 @@ static void adopted(void *arg, const struct adopted_lease *lease)
     assert_int_equal(lease->subject, ++fixture->adopted);
 }
 
+static void owned(void *arg, const struct adopted_lease *lease)
+{
+    struct fixture *fixture = arg;
+    assert_int_equal(lease->subject, ++fixture->owned);
+}
+
 static void fenced(void *arg)
 {
     struct fixture *fixture = arg;
@@ -28,7 +34,7 @@ static void fenced(void *arg)
     fixture->fenced++;
 }
 
-static int set_up(void **state)
+static int set_up_looking(void **state, uint64_t look_ms)
 {
     struct fixture *fixture = xcalloc(1, sizeof(*fixture));
     stub_init(&fixture->store);
@@ -37,11 +43,23 @@ static int set_up(void **state)
     fixture->node = node_new(&(struct node_options){.store = &fixture->store.base,
                                                     .logger = &fixture->logger,
                                                     .beat_ms = BEAT_MS,
+                                                    .look_ms = look_ms,
                                                     .adopted = adopted,
+                                                    .owned = owned,
                                                     .fenced = fenced,
                                                     .arg = fixture});
     *state = fixture;
     return 0;
+}
+
+static int set_up(void **state)
+{
+    return set_up_looking(state, 0);
+}
+
+static int set_up_to_look_at_once(void **state)
+{
+    return set_up_looking(state, 1);
 }
 
 static int tear_down(void **state)
@@ -167,6 +185,39 @@ static void among_others_it_is_heard_of_and_looks_for_what_they_left(void **stat
     assert_int_equal(fixture->fenced, 0);
 }
 
+static void finds_own(struct fixture *fixture, int64_t after, size_t count, int err)
+{
+    struct store_lease_adopt *look = STUB_TAKE(&fixture->store, STORE_LEASE_ADOPT, store_lease_adopt);
+    assert_int_equal(look->node, node_number(fixture->node));
+    assert_true(look->own);
+    assert_int_equal(look->after, after);
+    look->ret_leases = xcalloc(count + 1, sizeof(*look->ret_leases));
+    for (size_t i = 0; i < count; i++)
+        look->ret_leases[i].subject = after + (int64_t)i + 1;
+    look->ret_count = count;
+    stub_answer(&look->op, err);
+}
+
+static void among_others_it_finds_out_what_it_holds_without_knowing(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->store.base.one_writer = false;
+    node_start(fixture->node, fixture->loop, started, fixture);
+    starts(fixture, NODE, 0);
+    adopts(fixture, 0, ERR_UNAVAILABLE); // maybe it has taken something over
+    stub_answer(&beats(fixture)->op, 0);
+    adopts(fixture, 0, 0);
+    finds_own(fixture, 0, STORE_ADOPT_MAX, 0); // there may be more
+    finds_own(fixture, STORE_ADOPT_MAX, 2, 0);
+    assert_int_equal(fixture->owned, STORE_ADOPT_MAX + 2);
+    assert_int_equal(fixture->adopted, 0);
+    stub_answer(&beats(fixture)->op, 0);
+    adopts(fixture, 0, 0);
+    finds_own(fixture, 0, 0, ERR_NODE_FENCED);
+    assert_int_equal(fixture->fenced, 1);
+    starts(fixture, 0, ERR_UNAVAILABLE);
+}
+
 static void one_that_was_fenced_says_so_once_and_starts_anew(void **state)
 {
     struct fixture *fixture = *state;
@@ -193,6 +244,8 @@ int main(void)
         TEST(what_could_not_be_taken_over_is_tried_again),
         TEST(a_start_that_the_store_refuses_is_told),
         TEST(among_others_it_is_heard_of_and_looks_for_what_they_left),
+        cmocka_unit_test_setup_teardown(among_others_it_finds_out_what_it_holds_without_knowing, set_up_to_look_at_once,
+                                        tear_down),
         TEST(one_that_was_fenced_says_so_once_and_starts_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

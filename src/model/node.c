@@ -17,6 +17,11 @@ bool node_may_vouch(uint64_t taken_ms, uint64_t now_ms)
     return now_ms < taken_ms + NODE_SILENT_MS;
 }
 
+bool node_may_judge(uint64_t taken_ms, uint64_t now_ms)
+{
+    return now_ms - taken_ms <= 2 * NODE_BEAT_MS;
+}
+
 bool node_lease_held(const struct node_lease *lease, const struct node_sign *holder, int64_t now_ms)
 {
     if (lease->node == 0 || holder->fenced)

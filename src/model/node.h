@@ -12,6 +12,8 @@
 #define NODE_BEAT_MS   5000  // how often a node says that it is alive
 #define NODE_SILENT_MS 30000 // any other node may fence one that is silent for longer
 
+#define NODE_LOOK_MS 60000 // how often a node of a shared store reads what it holds there
+
 enum node_kind { NODE_SERVER = 1, NODE_WORKER = 2 }; // the numbers are stored
 
 struct node_sign { // of one node, as the store has it
@@ -26,6 +28,9 @@ bool node_may_fence(int64_t own_heartbeat_before_ms, int64_t now_ms);
 // Whether a server may tell that a lease of its was renewed: no other node can have fenced it yet, which would look
 // after the lease from then on. `taken_ms`: when it sent the last heartbeat that the store took, by its own clock.
 bool node_may_vouch(uint64_t taken_ms, uint64_t now_ms);
+// Whether silence says something about a server's runners: it has reached the store of late, and has not stood still.
+// While it had not, they may have been refused, here or by another server that they went to. `taken_ms` as above.
+bool node_may_judge(uint64_t taken_ms, uint64_t now_ms);
 
 // --- Leases
 

@@ -88,6 +88,14 @@ static void a_server_vouches_until_others_may_have_fenced_it(void **state)
     assert_false(node_may_vouch(1000, 1000 + NODE_SILENT_MS));
 }
 
+static void a_server_that_did_not_reach_the_store_of_late_judges_nobody(void **state)
+{
+    (void)state;
+    assert_true(node_may_judge(1000, 1000));
+    assert_true(node_may_judge(1000, 1000 + 2 * NODE_BEAT_MS));
+    assert_false(node_may_judge(1000, 1001 + 2 * NODE_BEAT_MS));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -95,6 +103,7 @@ int main(void)
         cmocka_unit_test(what_is_released_is_held_by_nobody_and_its_epoch_goes_on),
         cmocka_unit_test(a_node_that_was_away_itself_fences_nobody),
         cmocka_unit_test(a_server_vouches_until_others_may_have_fenced_it),
+        cmocka_unit_test(a_server_that_did_not_reach_the_store_of_late_judges_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -156,6 +156,27 @@ static void what_a_silent_node_held_is_another_ones_by_the_same_epoch(void **sta
     assert_int_equal(stands(world->a).node, world->node_b);
 }
 
+static void a_node_finds_out_what_it_holds_and_nothing_else(void **state)
+{
+    struct world *world = *state;
+    start_both(world);
+    claim_by_a(world);
+    struct store_lease_adopt look = {.lease_kind = LEASE_RUNNER, .node = world->node_a, .own = true};
+    assert_int_equal(CHANGE(world->a, catalogue_lease_adopt(world->a, &look, world->now_ms)), 0);
+    assert_int_equal(look.ret_count, 1);
+    assert_int_equal(look.ret_leases[0].subject, SUBJECT);
+    assert_int_equal(look.ret_leases[0].lease.epoch, 1);
+    look.after = SUBJECT;
+    assert_int_equal(CHANGE(world->a, catalogue_lease_adopt(world->a, &look, world->now_ms)), 0);
+    assert_int_equal(look.ret_count, 0);
+    free(look.ret_leases);
+    struct store_lease_adopt other = {.lease_kind = LEASE_RUNNER, .node = world->node_b, .own = true};
+    assert_int_equal(CHANGE(world->b, catalogue_lease_adopt(world->b, &other, world->now_ms)), 0);
+    assert_int_equal(other.ret_count, 0);
+    free(other.ret_leases);
+    assert_int_equal(stands(world->b).node, world->node_a);
+}
+
 static void a_node_that_comes_back_finds_itself_fenced_whatever_it_asks(void **state)
 {
     struct world *world = *state;
@@ -459,6 +480,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_a_node_holds_that_is_heard_of_no_other_takes),
         TEST(what_a_silent_node_held_is_another_ones_by_the_same_epoch),
+        TEST(a_node_finds_out_what_it_holds_and_nothing_else),
         TEST(a_node_that_comes_back_finds_itself_fenced_whatever_it_asks),
         TEST(a_runner_goes_on_by_its_epoch_on_whatever_node_it_comes),
         TEST(what_has_run_out_anybody_may_claim_and_stays_its_nodes_until_then),

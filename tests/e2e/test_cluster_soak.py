@@ -187,7 +187,8 @@ class Load:
         def ended():
             return self.soak.ask("GET", f"/api/v1/batches/{batch_id}/status")
 
-        self.until(lambda: ended()["status"] == "completed", ended)
+        # What is lost comes back, and counts as failed meanwhile.
+        self.until(lambda: ended()["status"] == "completed" and ended()["counts"]["lost"] == 0, ended)
         status = ended()
         counted = [status[f"{name}_count"] for name in ("total", "completed", "failed", "running", "queued", "skipped")]
         assert counted == [4, 4, 0, 0, 0, 0], status

@@ -170,8 +170,9 @@ void check_leases(struct server *server)
     struct world *world = server->world;
     const struct sequence_head *head = &world->store.disk.head;
     const struct lease *lease = lease_find(&server->leases, ROW);
-    if (lease && lease->state == LEASE_HELD && world->now_ms - server->heard_ms > LEASE_MS)
-        violate(world, "silent for %llu ms, and not lost", (unsigned long long)(world->now_ms - server->heard_ms));
+    uint64_t since_ms = MAX(server->heard_ms, server->unsure_ms);
+    if (lease && lease->state == LEASE_HELD && world->now_ms - since_ms > LEASE_MS)
+        violate(world, "silent for %llu ms, and not lost", (unsigned long long)(world->now_ms - since_ms));
     bool stuck = world->quiet && lease && lease->state == LEASE_HELD && lease->holder && !head->sealed &&
                  lease->epoch == head->epoch && head->status == STATUS_LOST &&
                  world->now_ms - server->heard_ms < 12000; // it says something every ten seconds

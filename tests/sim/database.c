@@ -157,9 +157,11 @@ static int adopt(struct world *world, struct op *op)
     int64_t now_ms = (int64_t)world->now_ms;
     if (database_sign(world, op->node).fenced)
         return ERR_NODE_FENCED;
-    if (disk->lease.epoch == 0 || !holder.fenced)
+    if (disk->lease.epoch == 0 || (op->own ? disk->lease.node != op->node : !holder.fenced))
         return ERR_NOT_FOUND;
     op->ret_ran_out = disk->lease.deadline_ms > 0 && disk->lease.deadline_ms <= now_ms;
+    if (op->own)
+        return 0;
     return node_lease_next(&disk->lease, &holder, &ask, now_ms, &disk->lease);
 }
 

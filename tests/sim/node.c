@@ -17,6 +17,7 @@ static void join_done(struct world *world, struct op *op)
     if (op->err < 0)
         return; // the next beat asks again
     server->node = op->node;
+    server->peer.taken_ms = server->peer.own_ms = server->peer.asked_ms;
     server->peer.former_node = op->former;
     server->peer.former = op->node; // the file in its folder
     trace(world, "server %u: is node %lld", server->number, (long long)op->node);
@@ -27,6 +28,7 @@ static void join(struct server *server)
 {
     struct op *op = server_op(server, OP_JOIN, NULL, join_done);
     server->peer.asks = true;
+    server->peer.asked_ms = server->world->now_ms;
     op->former = server->peer.former;
     store_submit_op(server->world, op);
 }
@@ -46,12 +48,38 @@ void node_fenced(struct server *server)
     join(server);
 }
 
+static void look_done(struct world *world, struct op *op)
+{
+    struct server *server = op->server;
+    server->peer.asks = false;
+    if (op->err == ERR_NODE_FENCED)
+        node_fenced(server);
+    if (op->err < 0 || lease_find(&server->leases, ROW))
+        return;
+    trace(world, "server %u: finds that epoch %llu is its own", server->number,
+          (unsigned long long)op->ret_state.lease.epoch);
+    server->heard_ms = world->now_ms;
+    lease_restore(&server->leases, ROW, op->ret_state.lease.epoch, op->ret_ran_out, world->now_ms);
+}
+
+static void look(struct server *server)
+{
+    struct op *op = server_op(server, OP_ADOPT, NULL, look_done);
+    server->peer.asks = true;
+    server->peer.own_ms = server->world->now_ms;
+    op->node = server->node;
+    op->own = true;
+    store_submit_op(server->world, op);
+}
+
 static void adopt_done(struct world *world, struct op *op)
 {
     struct server *server = op->server;
     server->peer.asks = false;
     if (op->err == ERR_NODE_FENCED)
         node_fenced(server);
+    if ((op->err == 0 || op->err == ERR_NOT_FOUND) && world->now_ms - server->peer.own_ms >= NODE_LOOK_MS)
+        look(server);
     if (op->err < 0)
         return;
     trace(world, "server %u: takes over epoch %llu", server->number, (unsigned long long)op->ret_state.lease.epoch);
@@ -74,8 +102,10 @@ static void beat_done(struct world *world, struct op *op)
     server->peer.asks = false;
     if (op->err == ERR_NODE_FENCED)
         node_fenced(server);
-    if (op->err == 0)
-        adopt(server);
+    if (op->err < 0)
+        return;
+    server->peer.taken_ms = server->peer.asked_ms;
+    adopt(server);
 }
 
 static void beat(struct world *world, void *arg, uint64_t life)
@@ -92,6 +122,7 @@ static void beat(struct world *world, void *arg, uint64_t life)
     }
     struct op *op = server_op(server, OP_BEAT, NULL, beat_done);
     server->peer.asks = true;
+    server->peer.asked_ms = world->now_ms;
     op->node = server->node;
     store_submit_op(world, op);
 }
@@ -125,7 +156,8 @@ void node_start(struct server *server)
                           .away_until_ms = peer->away_until_ms,
                           .mute_until_ms = peer->mute_until_ms,
                           .alone_until_ms = peer->alone_until_ms,
-                          .fine_ms = world->now_ms};
+                          .fine_ms = world->now_ms,
+                          .reached_ms = world->now_ms};
     begin(world, server, server->life);
 }
 

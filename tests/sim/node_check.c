@@ -4,6 +4,7 @@
 #define PATIENCE_MS 24000 // more than two heartbeats, and what stands still in the midst of a transaction
 #define STUCK_MS    45000 // one after the other may stand still in the midst of a transaction
 #define BEHIND_MS   6000
+#define CUT_OFF_MS  (3 * NODE_BEAT_MS) // its last heartbeat that was taken is elder than two beats then
 
 // Nobody is fenced that was heard of, nor who has done nothing wrong for a while.
 void check_fenced(struct world *world, int64_t node)
@@ -47,6 +48,10 @@ void check_by_lease(const struct op *op)
     if (silent_ms + 1000 < least_ms)
         violate(world, "server %u: %s after %llu ms of silence", op->server->number,
                 op->outcome.cause == OUTCOME_SILENT ? "lost" : "sealed as lost", (unsigned long long)silent_ms);
+    uint64_t back_ms = op->asked_ms - op->cut_off_ms;
+    if (op->outcome.cause == OUTCOME_SILENT && op->cut_off_ms > 0 && back_ms + 1000 < LEASE_MS)
+        violate(world, "server %u: lost %llu ms after the store was away for long", op->server->number,
+                (unsigned long long)back_ms);
 }
 
 void check_doubt(struct server *server, bool committed)
@@ -108,6 +113,10 @@ void check_peer(struct server *server)
 {
     struct world *world = server->world;
     struct peer *peer = &server->peer;
+    if (!server->up || server->node == 0 || database_reached(server))
+        peer->reached_ms = world->now_ms;
+    if (world->now_ms - peer->reached_ms > CUT_OFF_MS)
+        peer->cut_off_ms = world->now_ms;
     if (!is_fine(server)) {
         peer->fine_ms = world->now_ms;
         return;

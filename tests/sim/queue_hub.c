@@ -110,7 +110,8 @@ static void expired(void *arg, struct lease *lease, enum lease_expiry what)
 
 void hub_model_expire(struct queue *queue, struct queue_server *server)
 {
-    lease_expire(&server->leases, queue->world.now_ms, expired, server);
+    bool may_judge = server->node != 0 && node_may_judge(server->taken_ms, queue->world.now_ms);
+    lease_expire(&server->leases, queue->world.now_ms, may_judge, expired, server);
 }
 
 void hub_model_claimed(struct queue *queue, struct queue_server *server, int64_t row, int64_t node, uint64_t epoch)

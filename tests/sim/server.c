@@ -100,6 +100,7 @@ void hub_change_outcome(struct server *server, uint64_t epoch, enum outcome_caus
     op->outcome.cause = cause;
     op->heard_ms = server->heard_ms;
     op->asked_ms = server->world->now_ms;
+    op->cut_off_ms = server->peer.cut_off_ms;
     store_submit_op(server->world, op);
 }
 
@@ -116,7 +117,10 @@ static void tick(struct world *world, void *arg, uint64_t life)
     struct server *server = arg;
     if (server_misses(server, tick, arg, life))
         return;
-    lease_expire(&server->leases, world->now_ms, expired, server);
+    bool may_judge = !world->shared || (server->node != 0 && node_may_judge(server->peer.taken_ms, world->now_ms));
+    if (!may_judge)
+        server->unsure_ms = world->now_ms;
+    lease_expire(&server->leases, world->now_ms, may_judge, expired, server);
     check_leases(server);
     later(world, TICK_MS, tick, server, life);
 }

@@ -125,8 +125,10 @@ struct op {
     int64_t node;                // of CLAIM, UPDATE and BEAT; of JOIN: a result
     int64_t former;              // of JOIN
     bool leaves;                 // of BEAT
+    bool own;                    // of ADOPT: what the node holds already
     int64_t number, news_id;     // of its transaction; of its first news
     uint64_t heard_ms, asked_ms; // of UPDATE, for the checks
+    uint64_t cut_off_ms;         // likewise
     struct node_lease_ask ask;   // of LEASE
     uint64_t holder;             // of LEASE, for the server
     struct op *next;
@@ -310,6 +312,7 @@ struct peer {
     int64_t former_node; // for the checks: the one that it was before it started
     int64_t clock_ms;    // how wrong its own clock is
     uint64_t taken_ms, asked_ms;
+    uint64_t own_ms; // when it has read last what it holds
     // It stands still; its ways are cut to the store, to the bus, and to clients.
     uint64_t paused_until_ms, away_until_ms, mute_until_ms, alone_until_ms;
     uint64_t sender;
@@ -321,8 +324,9 @@ struct peer {
     struct execution known;
     uint64_t changes, refresh_changes, topic_ms;
     bool refreshing, refresh_again, look_soon, looking;
-    uint64_t looked_ms; // the last look's snapshot
-    uint64_t fine_ms;   // nothing is wrong with it since then
+    uint64_t looked_ms;              // the last look's snapshot
+    uint64_t fine_ms;                // nothing is wrong with it since then
+    uint64_t reached_ms, cut_off_ms; // for the checks: when the store was in reach last, and when not for long
     struct news_place place;
     bool news_due;
     uint64_t news_from_ms, news_primary, round_ms; // round_ms: when the present round of looks began
@@ -346,7 +350,8 @@ struct server {
     struct state known; // of the log, as the commits told it
     bool told;          // a commit did
     // For the checks.
-    uint64_t heard_ms; // when the holder was heard of, or its lease began
+    uint64_t heard_ms;  // when the holder was heard of, or its lease began
+    uint64_t unsure_ms; // when it could not judge last
     uint64_t granted_epoch, lost_since_ms;
     bool abandoned; // the runner that it was granted to has not learned of it
     struct peer peer;

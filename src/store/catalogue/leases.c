@@ -47,9 +47,14 @@ int catalogue_lease_change(struct sql *sql, enum lease_kind kind, int64_t subjec
 
 static int left_find(struct sql *sql, struct store_lease_adopt *adopt, unsigned limit)
 {
-    CLEANUP(sql_reset) struct sql_statement *left = sql_statement(sql, CATALOGUE_LEASES_LEFT);
+    CLEANUP(sql_reset)
+    struct sql_statement *left = sql_statement(sql, adopt->own ? CATALOGUE_LEASES_OWN : CATALOGUE_LEASES_LEFT);
     sql_bind_i64(left, 1, adopt->lease_kind);
     sql_bind_i64(left, 2, limit);
+    if (adopt->own) {
+        sql_bind_i64(left, 3, adopt->node);
+        sql_bind_i64(left, 4, adopt->after);
+    }
     int rc;
     while ((rc = sql_row(left)) == 1 && adopt->ret_count < limit)
         adopt->ret_leases[adopt->ret_count++] = (struct adopted_lease){
@@ -67,6 +72,8 @@ static int adopt_one(struct sql *sql, const struct store_lease_adopt *adopt, str
     struct node_lease now = lease->lease;
     int err = node_lease_next(&now, &left, &ask, now_ms, &lease->lease);
     lease->ran_out = now.deadline_ms > 0 && now.deadline_ms <= now_ms;
+    if (adopt->own)
+        return err;
     return err < 0 ? err : lease_set(sql, adopt->lease_kind, lease->subject, &now, &lease->lease);
 }
 
@@ -81,7 +88,7 @@ int catalogue_lease_adopt(struct sql *sql, struct store_lease_adopt *adopt, int6
         err = left_find(sql, adopt, limit);
     for (size_t i = 0; i < adopt->ret_count && err == 0; i++)
         err = adopt_one(sql, adopt, &adopt->ret_leases[i], now_ms);
-    if (err == 0 && adopt->ret_count < limit)
+    if (err == 0 && adopt->ret_count < limit && !adopt->own)
         err = sql_run(sql_statement(sql, CATALOGUE_NODES_FORGET), NULL);
     if (err < 0)
         adopt->ret_count = 0;

@@ -227,7 +227,9 @@
     X(LEASE_DEADLINE, "UPDATE leases SET deadline_ms = ?3 WHERE kind = ?1 AND subject = ?2")               \
     X(LEASE_END, "DELETE FROM leases WHERE kind = ?1 AND subject = ?2")                                    \
     X(LEASES_LEFT, "SELECT subject, node, epoch, deadline_ms FROM leases WHERE kind = ?1 AND node IN "     \
-                   "(SELECT id FROM nodes WHERE fenced_ms > 0) ORDER BY node, subject LIMIT ?2 {free}")
+                   "(SELECT id FROM nodes WHERE fenced_ms > 0) ORDER BY node, subject LIMIT ?2 {free}")    \
+    X(LEASES_OWN, "SELECT subject, node, epoch, deadline_ms FROM leases WHERE kind = ?1 AND node = ?3 "    \
+                  "AND subject > ?4 ORDER BY subject LIMIT ?2")
 
 #define CATALOGUE_STATEMENTS(X) \
     ACCOUNT_STATEMENTS(X)       \

@@ -48,6 +48,10 @@ struct store_lease_adopt {
     enum lease_kind lease_kind;
     int64_t node;
     unsigned limit; // at most STORE_ADOPT_MAX
+    // Instead of those: what the node holds already, in order of subjects above `after`. A claim whose answer was lost
+    // is known to the store alone.
+    bool own;
+    int64_t after;
     struct adopted_lease *ret_leases;
     size_t ret_count;
 };
