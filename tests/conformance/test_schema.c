@@ -138,6 +138,12 @@ static void a_step_that_fails_is_not_there_and_those_before_it_are(void **state)
     CLEANUP(buf_release) struct buf reason = {0};
     assert_true(schema_migrate_by(broken, sql, 2, &reason) < 0);
     assert_non_null(strstr(buf_cstr(&reason), "nowhere"));
+    assert_int_equal(version_of(sql), 0); // a new store is made whole, or not at all
+    assert_false(runs(sql, "INSERT INTO a(id) VALUES(1)"));
+    move(sql, broken, 1);
+    buf_reset(&reason);
+    assert_true(schema_migrate_by(broken, sql, 2, &reason) < 0);
+    assert_non_null(strstr(buf_cstr(&reason), "nowhere"));
     assert_int_equal(version_of(sql), 1);
     assert_true(runs(sql, "INSERT INTO a(id) VALUES(1)"));
     assert_false(runs(sql, "INSERT INTO b(id) VALUES(1)"));

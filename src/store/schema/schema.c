@@ -96,11 +96,21 @@ static int run_step(struct sql *sql, const struct schema_migration *migration, b
     return err < 0 ? err : sql_exec(sql, version);
 }
 
-// Makes one migration in one transaction: from `from`, if the schema still is at that number.
-static int step(struct sql *sql, const struct schema_migration *migration, int from, struct buf *ret_reason)
+// Goes from `from` to `to` within a transaction: forward by any number of steps, or back by one.
+static int run_steps(struct sql *sql, const struct schema_migration *table, int from, int to, struct buf *ret_reason)
+{
+    if (to < from)
+        return run_step(sql, &table[to], true, ret_reason);
+    int err = 0;
+    for (int at = from; at < to && err == 0; at++)
+        err = run_step(sql, &table[at], false, ret_reason);
+    return err;
+}
+
+// Does so in one transaction, if the schema still is at `from`.
+static int move(struct sql *sql, const struct schema_migration *table, int from, int to, struct buf *ret_reason)
 {
     int64_t now = 0;
-    bool back = migration->number == from;
     int err = sql_begin(sql, SQL_WRITE);
     struct sql_statement *alone = err == 0 ? sql_prepare(sql, "SELECT {alone}") : NULL;
     if (err == 0)
@@ -111,7 +121,7 @@ static int step(struct sql *sql, const struct schema_migration *migration, int f
     if (err == 0)
         err = number_of(sql, "{version_get}", &now);
     if (err == 0 && now == from)
-        err = run_step(sql, migration, back, ret_reason);
+        err = run_steps(sql, table, from, to, ret_reason);
     if (err == 0)
         err = sql_commit(sql);
     if (err == 0)
@@ -124,14 +134,14 @@ static int step(struct sql *sql, const struct schema_migration *migration, int f
     return err;
 }
 
-// A step that meets a transaction in its way gives way, and tries again.
-static int step_on(struct sql *sql, const struct schema_migration *migration, int from, struct buf *ret_reason)
+// What meets a transaction in its way gives way, and tries again.
+static int move_on(struct sql *sql, const struct schema_migration *table, int from, int to, struct buf *ret_reason)
 {
-    int err = step(sql, migration, from, ret_reason);
+    int err = move(sql, table, from, to, ret_reason);
     for (int tries = 1; err == ERR_UNAVAILABLE && tries < STEP_TRIES; tries++) {
         usleep(STEP_PAUSE_US);
         buf_reset(ret_reason);
-        err = step(sql, migration, from, ret_reason);
+        err = move(sql, table, from, to, ret_reason);
     }
     return err;
 }
@@ -161,23 +171,34 @@ static int check_wanted(int newest, int version, int to, struct buf *ret_reason)
     return 0;
 }
 
-int schema_migrate_by(const struct schema_migration *table, struct sql *sql, int to, struct buf *ret_reason)
+static int read_version(struct sql *sql, int *ret, struct buf *ret_reason)
 {
-    int version = 0;
-    int err = schema_version(sql, &version);
+    int err = schema_version(sql, ret);
     if (err < 0) {
         CLEANUP(free_ptr) char *reason = sql_reason(sql);
         buf_append_text(ret_reason, reason);
-        return err;
     }
+    return err;
+}
+
+int schema_migrate_by(const struct schema_migration *table, struct sql *sql, int to, struct buf *ret_reason)
+{
+    int version = 0;
+    int err = read_version(sql, &version, ret_reason);
+    if (err < 0)
+        return err;
     int newest = newest_of(table);
     if (version > newest)
         return check_newer(sql, &table[newest - 1], version, ret_reason);
     err = check_wanted(newest, version, to, ret_reason);
     if (err == 0 && to < version)
-        return step_on(sql, &table[version - 1], version, ret_reason);
-    for (; version < to && err == 0; version++)
-        err = step_on(sql, &table[version], version, ret_reason);
+        return move_on(sql, table, version, to, ret_reason);
+    // Another program may be first to make a new store, and of an older schema: the rest is then gone by steps.
+    while (err == 0 && version < to) {
+        err = move_on(sql, table, version, version == 0 ? to : version + 1, ret_reason);
+        if (err == 0)
+            err = read_version(sql, &version, ret_reason);
+    }
     return err;
 }
 

@@ -24,12 +24,12 @@ extern const struct schema_migration *const schema_migrations[SQL_ENGINES];
 int schema_newest(void);
 // Returns the number of the newest migration that was applied; 0: none.
 int schema_version(struct sql *sql, int *ret);
-// Migrates forward to `to`, each step in its own transaction; or makes the one step back to `to`, if that loses
-// nothing. If another connection begins the same at the same time, it waits and finds it done. A schema that is newer
-// than the program, and that says that it works with it, is left as it is. Errors, each with a text for people:
-// ERR_TOO_NEW (the schema is newer than the program), ERR_HELD (servers are alive that cannot work on what it would
-// become), ERR_INVALID (no such number, or more than one step back), ERR_CONFLICT (something would be lost), or an
-// error of sql.h, with the text of sql_reason.
+// Migrates forward to `to`, a new store in one transaction, another by one for each step; or makes the one step back to
+// `to`, if that loses nothing. If another connection begins the same at the same time, it waits and finds it done. A
+// schema that is newer than the program, and that says that it works with it, is left as it is. Errors, each with a
+// text for people: ERR_TOO_NEW (the schema is newer than the program), ERR_HELD (servers are alive that cannot work on
+// what it would become), ERR_INVALID (no such number, or more than one step back), ERR_CONFLICT (something would be
+// lost), or an error of sql.h, with the text of sql_reason.
 int schema_migrate(struct sql *sql, int to, struct buf *ret_reason);
 // Does the same with another table.
 int schema_migrate_by(const struct schema_migration *table, struct sql *sql, int to, struct buf *ret_reason);
