@@ -16,14 +16,22 @@ from . import DEADLINE
 from .process import Process
 
 WANTED = os.environ.get("RUNNEL_TEST_STORE") == "postgres"
+NEEDED_BYTES = 12 << 30
+
+
+def roomy_folder():
+    """In memory, where there is room for all workers: a database is some 300 files, and to make them for each server
+    takes a disk's file system longer than all else."""
+    memory = pathlib.Path("/dev/shm")
+    return memory if memory.is_dir() and shutil.disk_usage(memory).free >= NEEDED_BYTES else None
 
 
 class Postgres:
-    def __init__(self):
+    def __init__(self, within=None):
         programs = sorted(glob.glob("/usr/lib/postgresql/*/bin"))
         assert programs, "PostgreSQL is not installed here (apt install postgresql)"
         self.programs = pathlib.Path(programs[-1])
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="runnel-pg-"))
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="runnel-pg-", dir=within))
         self.user = "postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
         if os.geteuid() == 0:
             shutil.chown(self.folder, "postgres")
@@ -32,6 +40,7 @@ class Postgres:
 
     def start(self):
         settings = ["listen_addresses=", "fsync=off", "max_connections=400", "log_min_messages=log"]
+        settings += ["dynamic_shared_memory_type=mmap"]  # in its folder, which goes with it
         self.process = Process(
             self.argv(
                 "postgres", "-D", self.folder / "data", "-k", self.folder, *(x for s in settings for x in ("-c", s))
@@ -90,7 +99,7 @@ class Postgres:
 def shared():
     import atexit
 
-    engine = Postgres()
+    engine = Postgres(roomy_folder())
     atexit.register(engine.close)
     return engine
 
