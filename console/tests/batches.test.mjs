@@ -64,7 +64,7 @@ test("the digest and why a job waits follow what happens, without a reload", asy
   writeFileSync(gate(2), "");
   await digest.getByText("fault 2").waitFor();
   await cells.hover({ position: { x: 2 * 12 + 4, y: 4 } });
-  await page.getByText("waits: queued; no worker that is connected here has the label nowhere").waitFor();
+  await page.getByText("waits: queued; no worker that is connected has the label nowhere").waitFor();
   await server.ask("POST", `/api/v1/batches/${id}/cancel`);
   await page.getByText("waits: cancelled").waitFor();
   await page.locator(".head .badge.cancelled").waitFor();

@@ -143,6 +143,21 @@ void auth_cut_off(struct auth *auth)
     next_generation(auth);
 }
 
+void auth_failures(struct auth *auth, struct tally *tally)
+{
+    pthread_mutex_lock(&auth->lock);
+    unsigned least = (unsigned)tally_worth(auth->failures.max);
+    failures_tally(&auth->failures, least, clock_mono_ms(), tally);
+    pthread_mutex_unlock(&auth->lock);
+}
+
+void auth_failures_elsewhere(struct auth *auth, struct tally *elsewhere)
+{
+    pthread_mutex_lock(&auth->lock);
+    tally_take(&auth->failures.elsewhere, elsewhere);
+    pthread_mutex_unlock(&auth->lock);
+}
+
 uint64_t auth_generation(const struct auth *auth)
 {
     return atomic_load_explicit(&auth->generation, memory_order_acquire);

@@ -161,6 +161,13 @@ uint64_t auth_generation(const struct auth *auth);
 // Returns 0 if the principal is still good; otherwise ERR_UNAUTHORIZED, ERR_TOKEN_EXPIRED or ERR_SUSPENDED.
 int auth_standing(struct auth *auth, const struct principal *principal);
 
+// Adds to `tally` the addresses that fail so often that other servers should know of it, with the failed logins of
+// their minute; and takes what others have counted, instead of what was known of that: `elsewhere` is empty then. Both
+// any thread.
+struct tally;
+void auth_failures(struct auth *auth, struct tally *tally);
+void auth_failures_elsewhere(struct auth *auth, struct tally *elsewhere);
+
 // Takes over what the file holds, in place of what was there. Streams end whose issuer or key is gone.
 void auth_set_issuers(struct auth *auth, struct issuer_file *file, const struct auth_fetch *fetch);
 // What was fetched; NULL data: nothing. Returns 0, or an error with a text for people in *ret_error. Any thread.

@@ -4,6 +4,7 @@
 #include "auth/auth.h"
 #include "util/list.h"
 #include "util/map.h"
+#include "util/tally.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -53,11 +54,14 @@ struct failures {
     unsigned max;
     struct map by_peer;
     struct list_node oldest_first; // by the start of the minute
+    struct tally elsewhere;        // at other servers, as far as is known
 };
 void failures_init(struct failures *failures, unsigned max);
 void failures_release(struct failures *failures);
 void failures_count(struct failures *failures, const char *peer, uint64_t now_ms);
 bool failures_too_many(struct failures *failures, const char *peer, uint64_t now_ms);
+// Adds the addresses with `least` of them in their minute, or more.
+void failures_tally(struct failures *failures, unsigned least, uint64_t now_ms, struct tally *tally);
 
 // --- Credentials that were found good, by their hash. When there are too many, the one that was not used for longest
 // goes.

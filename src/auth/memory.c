@@ -21,6 +21,7 @@ void failures_init(struct failures *failures, unsigned max)
     failures->max = max;
     map_init(&failures->by_peer);
     list_init(&failures->oldest_first);
+    tally_init(&failures->elsewhere);
 }
 
 static void failure_drop(struct failures *failures, struct failure *failure)
@@ -35,9 +36,10 @@ void failures_release(struct failures *failures)
     LIST_FOR_EACH_SAFE(it, next, &failures->oldest_first)
         failure_drop(failures, CONTAINER_OF(it, struct failure, order));
     map_release(&failures->by_peer);
+    tally_release(&failures->elsewhere);
 }
 
-static struct failure *failure_find(struct failures *failures, const char *peer, uint64_t now_ms)
+static void failures_expire(struct failures *failures, uint64_t now_ms)
 {
     LIST_FOR_EACH_SAFE(it, next, &failures->oldest_first) {
         struct failure *failure = CONTAINER_OF(it, struct failure, order);
@@ -45,6 +47,11 @@ static struct failure *failure_find(struct failures *failures, const char *peer,
             break;
         failure_drop(failures, failure);
     }
+}
+
+static struct failure *failure_find(struct failures *failures, const char *peer, uint64_t now_ms)
+{
+    failures_expire(failures, now_ms);
     struct map_node *node = map_find(&failures->by_peer, str_of(peer));
     return node ? CONTAINER_OF(node, struct failure, by_peer) : NULL;
 }
@@ -67,7 +74,17 @@ void failures_count(struct failures *failures, const char *peer, uint64_t now_ms
 bool failures_too_many(struct failures *failures, const char *peer, uint64_t now_ms)
 {
     struct failure *failure = failure_find(failures, peer, now_ms);
-    return failure && failure->count >= failures->max;
+    return (failure ? failure->count : 0) + tally_get(&failures->elsewhere, str_of(peer)) >= failures->max;
+}
+
+void failures_tally(struct failures *failures, unsigned least, uint64_t now_ms, struct tally *tally)
+{
+    failures_expire(failures, now_ms);
+    for (struct list_node *it = failures->oldest_first.next; it != &failures->oldest_first; it = it->next) {
+        const struct failure *failure = CONTAINER_OF(it, struct failure, order);
+        if (failure->count >= least)
+            tally_add(tally, str_of(failure->peer), failure->count);
+    }
 }
 
 // --- Keys

@@ -238,6 +238,23 @@ static void too_many_failures_slow_down_their_address_alone(void **state)
     assert_int_equal(ask(*state, "nonsense", false, "10.0.0.2:1", NULL), ERR_UNAUTHORIZED);
 }
 
+static void failures_at_other_servers_count(void **state)
+{
+    struct tally tally;
+    tally_init(&tally);
+    tally_add(&tally, STR("10.0.0.1"), 2);
+    auth_failures_elsewhere(*state, &tally);
+    assert_int_equal(ask(*state, "nonsense", false, "10.0.0.1:1", NULL), ERR_UNAUTHORIZED);
+    assert_int_equal(ask(*state, "nonsense", false, "10.0.0.1:2", NULL), ERR_RATE);
+    assert_int_equal(ask(*state, "nonsense", false, "10.0.0.2:1", NULL), ERR_UNAUTHORIZED);
+    auth_failures(*state, &tally);
+    assert_int_equal(tally_get(&tally, STR("10.0.0.1")), 1); // one that was refused for that is not counted
+    assert_int_equal(tally_get(&tally, STR("10.0.0.2")), 1);
+    tally_release(&tally);
+    auth_failures_elsewhere(*state, &tally);
+    assert_int_equal(ask(*state, "nonsense", false, "10.0.0.1:1", NULL), ERR_UNAUTHORIZED);
+}
+
 static void sending_no_credential_is_no_failed_login(void **state)
 {
     for (int i = 0; i < 10; i++)
@@ -422,6 +439,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(ticket_is_refused_where_only_keys_are_allowed, start, stop),
         cmocka_unit_test_setup_teardown(ticket_of_a_revoked_or_expired_key_is_refused, start, stop),
         cmocka_unit_test_setup_teardown(too_many_failures_slow_down_their_address_alone, start, stop),
+        cmocka_unit_test_setup_teardown(failures_at_other_servers_count, start, stop),
         cmocka_unit_test_setup_teardown(sending_no_credential_is_no_failed_login, start, stop),
         cmocka_unit_test_setup_teardown(good_ticket_passes_whatever_others_at_its_address_do, start, stop),
         cmocka_unit_test_setup_teardown(outstanding_tickets_are_bounded_for_each_account_by_itself, start, stop),

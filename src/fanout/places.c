@@ -1,7 +1,5 @@
 #include "fanout/places.h"
 
-#include "util/map.h"
-
 #include <pthread.h>
 
 struct account_places {
@@ -12,7 +10,8 @@ struct account_places {
 
 struct places {
     pthread_mutex_t mutex;
-    struct map accounts; // those that have followers
+    struct map accounts;    // those that have followers
+    struct tally elsewhere; // what they have at other servers, as far as is known
 };
 
 struct places *places_new(void)
@@ -20,6 +19,7 @@ struct places *places_new(void)
     struct places *places = xcalloc(1, sizeof(*places));
     pthread_mutex_init(&places->mutex, NULL);
     map_init(&places->accounts);
+    tally_init(&places->elsewhere);
     return places;
 }
 
@@ -36,6 +36,7 @@ void places_free(struct places **places)
         return;
     map_each(&gone->accounts, account_drop, NULL);
     map_release(&gone->accounts);
+    tally_release(&gone->elsewhere);
     pthread_mutex_destroy(&gone->mutex);
     free(gone);
 }
@@ -58,7 +59,8 @@ bool places_take(struct places *places, int64_t account, uint64_t max)
 {
     pthread_mutex_lock(&places->mutex);
     struct account_places *of = account_find(places, account);
-    bool room = (of ? of->taken : 0) < max;
+    uint64_t elsewhere = tally_get_id(&places->elsewhere, account);
+    bool room = elsewhere < max && (of ? of->taken : 0) < max - elsewhere;
     if (room && !of)
         of = account_add(places, account);
     if (room)
@@ -75,5 +77,33 @@ void places_leave(struct places *places, int64_t account)
         map_remove(&places->accounts, &of->node);
         free(of);
     }
+    pthread_mutex_unlock(&places->mutex);
+}
+
+struct counting {
+    uint64_t least;
+    struct tally *tally;
+};
+
+static void account_count(struct map_node *node, void *arg)
+{
+    const struct account_places *of = CONTAINER_OF(node, struct account_places, node);
+    const struct counting *counting = arg;
+    if (of->taken >= counting->least)
+        tally_add_id(counting->tally, of->account, of->taken);
+}
+
+void places_tally(struct places *places, uint64_t max, struct tally *tally)
+{
+    struct counting counting = {tally_worth(max), tally};
+    pthread_mutex_lock(&places->mutex);
+    map_each(&places->accounts, account_count, &counting);
+    pthread_mutex_unlock(&places->mutex);
+}
+
+void places_elsewhere(struct places *places, struct tally *elsewhere)
+{
+    pthread_mutex_lock(&places->mutex);
+    tally_take(&places->elsewhere, elsewhere);
     pthread_mutex_unlock(&places->mutex);
 }

@@ -28,6 +28,33 @@ static void places_are_counted_by_account(void **state)
     places_free(&places);
 }
 
+static void what_is_taken_elsewhere_counts(void **state)
+{
+    (void)state;
+    struct places *places = places_new();
+    struct tally tally;
+    tally_init(&tally);
+    tally_add_id(&tally, ACCOUNT, 2);
+    places_elsewhere(places, &tally);
+    assert_true(places_take(places, ACCOUNT, 3));
+    assert_false(places_take(places, ACCOUNT, 3));
+    assert_false(places_take(places, ACCOUNT + 1, 0));
+    assert_true(places_take(places, ACCOUNT + 1, 3));
+    places_tally(places, 3, &tally); // and what is taken here, is told to others
+    assert_int_equal(tally_get_id(&tally, ACCOUNT), 1);
+    assert_int_equal(tally_get_id(&tally, ACCOUNT + 1), 1);
+    tally_release(&tally);
+    places_tally(places, 33, &tally); // too little of what may be
+    assert_int_equal(tally_get_id(&tally, ACCOUNT), 0);
+    tally_add_id(&tally, ACCOUNT, 9);
+    places_elsewhere(places, &tally);
+    assert_false(places_take(places, ACCOUNT, 3)); // a smaller limit came meanwhile, or several came at once
+    places_elsewhere(places, &tally);
+    assert_true(places_take(places, ACCOUNT, 3));
+    tally_release(&tally);
+    places_free(&places);
+}
+
 #define ROUNDS 20000
 #define PLACES 2
 
@@ -75,6 +102,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(places_are_counted_by_account),
+        cmocka_unit_test(what_is_taken_elsewhere_counts),
         cmocka_unit_test(of_several_threads_no_more_are_inside_than_may_be),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -128,7 +128,7 @@ void dispatch_workers_look(struct dispatch *dispatch)
     for (struct list_node *it = dispatch->workers.next; it != &dispatch->workers; it = it->next) {
         struct dispatch_worker *worker = CONTAINER_OF(it, struct dispatch_worker, node);
         bool newest = dispatch_worker_of(dispatch, worker_session_key(worker->session)) == worker;
-        if (newest && !worker->known && !worker->asks)
+        if (newest && worker->checked && !worker->known && !worker->asks)
             look_from(dispatch, worker, 0);
     }
 }
@@ -145,36 +145,42 @@ static void take_wish(struct dispatch *dispatch, struct dispatch_worker *worker)
         worker_session_drain(worker->session, worker->drained);
 }
 
-static bool is_other(const char *instance, const struct worker_session *session)
+bool dispatch_is_other(struct str instance, const struct worker_session *session)
 {
-    const char *own = worker_session_offer(session)->instance;
-    return instance[0] && own[0] && strcmp(instance, own) != 0;
+    struct str own = str_of(worker_session_offer(session)->instance);
+    return instance.len > 0 && own.len > 0 && !str_eq(instance, own);
 }
 
-// Whether another machine uses this one's id: it is connected, or has jobs whose leases live.
+// Whether another machine uses this one's id: it is connected here, or has jobs whose leases live.
 static bool is_in_use(const struct dispatch *dispatch, const struct worker_session *session)
 {
     struct str key = worker_session_key(session);
     for (struct list_node *it = dispatch->workers.next; it != &dispatch->workers; it = it->next) {
         const struct worker_session *other = CONTAINER_OF(it, struct dispatch_worker, node)->session;
-        if (str_eq(worker_session_key(other), key) && is_other(worker_session_offer(other)->instance, session))
+        if (str_eq(worker_session_key(other), key) &&
+            dispatch_is_other(str_of(worker_session_offer(other)->instance), session))
             return true;
     }
     for (struct list_node *it = dispatch->gifts.all.next; it != &dispatch->gifts.all; it = it->next) {
         const struct given *given = CONTAINER_OF(it, struct given, link);
-        if (str_eq(str_of(given->worker), key) && is_other(given->instance, session))
+        if (str_eq(str_of(given->worker), key) && dispatch_is_other(str_of(given->instance), session))
             return true;
     }
     return false;
 }
 
-void dispatch_worker_joined(struct dispatch *dispatch, struct worker_session *session)
+void dispatch_worker_refuse(struct dispatch *dispatch, struct worker_session *session)
 {
     const struct worker_offer *said = worker_session_offer(session);
+    log_warn(dispatch->options.logger, "a worker was refused, as another machine uses its id",
+             LOG_S("worker_id", said->id), LOG_S("hostname", said->hostname));
+    worker_session_refuse(session);
+}
+
+void dispatch_worker_joined(struct dispatch *dispatch, struct worker_session *session)
+{
     if (is_in_use(dispatch, session)) {
-        log_warn(dispatch->options.logger, "a worker was refused, as another machine uses its id",
-                 LOG_S("worker_id", said->id), LOG_S("hostname", said->hostname));
-        worker_session_refuse(session);
+        dispatch_worker_refuse(dispatch, session);
         return;
     }
     struct dispatch_worker *worker = xcalloc(1, sizeof(*worker));
@@ -183,7 +189,9 @@ void dispatch_worker_joined(struct dispatch *dispatch, struct worker_session *se
     dispatch->roster_changed = true;
     take_wish(dispatch, worker);
     take_back_lost_gifts(dispatch, session);
-    look_from(dispatch, worker, 0);
+    worker->checked = store_alone(dispatch->options.store);
+    worker->check = dispatch->others_round + 1; // what is under way does not tell of whom the others have by now
+    dispatch_workers_look(dispatch);
 }
 
 void dispatch_workers_each(struct dispatch *dispatch, void (*each)(void *arg, const struct dispatch_seen *seen),

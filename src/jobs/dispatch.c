@@ -130,6 +130,7 @@ static void message_apply(struct dispatch *dispatch, const struct message *messa
         break;
     case MESSAGE_JOINED:
         dispatch_worker_joined(dispatch, message->session);
+        dispatch_others_joined(dispatch);
         break;
     case MESSAGE_LEFT:
         dispatch_worker_left(dispatch, message->session);
@@ -248,6 +249,7 @@ static void tick(void *arg)
     struct dispatch *dispatch = arg;
     pthread_mutex_lock(&dispatch->mutex);
     match_wake(&dispatch->match, clock_mono_ms());
+    dispatch_others_tick(dispatch);
     dispatch_workers_look(dispatch);
     dispatch_roster_tick(dispatch);
     pthread_mutex_unlock(&dispatch->mutex);
@@ -316,15 +318,28 @@ static void why_rests(const struct dispatch *dispatch, int64_t row, struct dispa
 }
 
 void dispatch_why(struct dispatch *dispatch, int64_t account, int64_t row, const struct demand *demand,
-                  struct dispatch_why *ret)
+                  struct demand_why *why, struct dispatch_why *ret)
 {
-    struct str label;
     *ret = (struct dispatch_why){0};
     pthread_mutex_lock(&dispatch->mutex);
-    ret->fit = match_why(&dispatch->match, account, demand, &label, &ret->drains);
+    match_why(&dispatch->match, account, demand, why);
     ret->account_full = match_account_full(&dispatch->match, account);
-    snprintf(ret->label, sizeof(ret->label), "%.*s", STR_ARGS(label));
     why_rests(dispatch, row, ret);
+    pthread_mutex_unlock(&dispatch->mutex);
+}
+
+void dispatch_running(struct dispatch *dispatch, struct tally *tally)
+{
+    pthread_mutex_lock(&dispatch->mutex);
+    match_running(&dispatch->match, tally);
+    pthread_mutex_unlock(&dispatch->mutex);
+}
+
+// Who may have more now, gets it at the next tick.
+void dispatch_running_elsewhere(struct dispatch *dispatch, struct tally *elsewhere)
+{
+    pthread_mutex_lock(&dispatch->mutex);
+    match_elsewhere(&dispatch->match, elsewhere);
     pthread_mutex_unlock(&dispatch->mutex);
 }
 

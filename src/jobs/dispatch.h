@@ -37,18 +37,20 @@ void dispatch_watch(struct dispatch *dispatch, const struct store_change *change
 extern const struct worker_listener dispatch_listener;
 
 // --- Looking; for any thread
-// Why a job waits, as far as workers are the reason.
+// Why a job waits, as far as workers that are connected here are the reason.
 struct dispatch_why {
-    enum demand_fit fit; // see match_why
-    char label[65];      // cut
-    bool drains;         // unless it fits: a worker that takes no more jobs could
-    bool account_full;
-    bool rests; // a worker gave it back, and gets it again in rests_ms: see match_returned
+    bool account_full; // with those elsewhere
+    bool rests;        // a worker gave it back, and gets it again in rests_ms: see match_returned
     char worker_id[WORKER_ID_MAX + 1], reason[256];
     uint64_t rests_ms;
 };
+// Adds these workers to `why`.
 void dispatch_why(struct dispatch *dispatch, int64_t account, int64_t row, const struct demand *demand,
-                  struct dispatch_why *ret);
+                  struct demand_why *why, struct dispatch_why *ret);
+// How many jobs accounts have with workers: adds those here of which other servers should know, and takes what others
+// have counted, instead of what was known of that; `elsewhere` is empty then.
+void dispatch_running(struct dispatch *dispatch, struct tally *tally);
+void dispatch_running_elsewhere(struct dispatch *dispatch, struct tally *elsewhere);
 // A worker that is connected here, with what is free of its offer. Its strings are those of the session.
 struct dispatch_seen {
     const struct worker_session *session;

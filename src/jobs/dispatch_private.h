@@ -18,6 +18,8 @@ struct dispatch_worker {
     struct list_node node;
     struct worker_session *session;
     struct str *words; // of its offer
+    uint64_t check;    // the round of looking at other servers' workers that tells whether it may stay
+    bool checked;      // it may; only then the store is asked what it has
     bool known;        // the store has said what it has; only then it gets more
     bool asks;         // the store is being asked
     bool drains;       // it said so itself, as it is about to end
@@ -47,6 +49,11 @@ struct dispatch {
     struct store_roster_tell roster;
     struct buf roster_text;
     bool roster_changed, roster_busy;
+    // What they tell (elsewhere.c).
+    struct store_rosters others;
+    uint64_t others_round; // of the look that is under way, or was the last
+    unsigned others_ticks; // at so many ticks more it is looked
+    bool others_busy, others_again;
 };
 
 // --- claim.c: from a line to a worker, and back
@@ -80,6 +87,15 @@ void dispatch_workers_look(struct dispatch *dispatch);
 void dispatch_workers_each(struct dispatch *dispatch, void (*each)(void *arg, const struct dispatch_seen *seen),
                            void *arg);
 void dispatch_worker_free(struct dispatch_worker *worker);
+
+// Whether the worker is on another machine than the one of this instance, as far as both have told theirs.
+bool dispatch_is_other(struct str instance, const struct worker_session *session);
+void dispatch_worker_refuse(struct dispatch *dispatch, struct worker_session *session);
+
+// --- elsewhere.c. Call with the mutex.
+void dispatch_others_joined(struct dispatch *dispatch); // somebody has
+void dispatch_others_look(struct dispatch *dispatch);
+void dispatch_others_tick(struct dispatch *dispatch);
 
 // --- roster.c. Call with the mutex.
 void dispatch_roster_tick(struct dispatch *dispatch);

@@ -68,6 +68,7 @@ void match_init(struct match *match, uint64_t running_max)
     map_init(&match->workers);
     map_init(&match->returns);
     list_init(&match->turns);
+    tally_init(&match->elsewhere);
 }
 
 // --- Freeing
@@ -119,6 +120,7 @@ void match_release(struct match *match)
 {
     map_each(&match->returns, return_free, NULL);
     map_release(&match->returns);
+    tally_release(&match->elsewhere);
     map_each(&match->accounts, account_free, NULL);
     map_each(&match->workers, worker_free, NULL);
     map_each(&match->claims, claim_free, NULL);
@@ -586,11 +588,16 @@ static struct match_worker *line_goes_first(struct match *match, struct match_li
     return worker && (!best || goes_before(&line->jobs[line->pick], best)) ? worker : NULL;
 }
 
+static bool is_full(const struct match *match, int64_t account, uint64_t running)
+{
+    return match->running_max > 0 && running + tally_get_id(&match->elsewhere, account) >= match->running_max;
+}
+
 static bool account_claims(struct match *match, struct match_account *account, struct match_action *ret)
 {
     struct match_line *line = NULL;
     struct match_worker *worker = NULL;
-    if (match->running_max > 0 && account->running >= match->running_max)
+    if (is_full(match, account->account, account->running))
         return false;
     for (struct list_node *it = account->lines.next; it != &account->lines; it = it->next) {
         struct match_line *at = CONTAINER_OF(it, struct match_line, node);
@@ -650,49 +657,21 @@ enum match_action_kind match_next(struct match *match, struct match_action *ret)
 struct why {
     const struct demand *demand;
     int64_t account;
-    enum demand_fit best;
-    struct str label;
-    bool found;
-    bool drains; // one that takes no more jobs would do
+    struct demand_why *found;
 };
-
-// The closer to fitting, the smaller.
-static unsigned distance(enum demand_fit fit)
-{
-    static const unsigned distances[] = {
-        [DEMAND_FITS] = 0,       [DEMAND_BUSY] = 1,        [DEMAND_TOO_LARGE] = 2,   [DEMAND_NO_LABEL] = 3,
-        [DEMAND_NO_RUNTIME] = 4, [DEMAND_NOT_TRUSTED] = 5, [DEMAND_NO_EXECUTOR] = 6,
-    };
-    return distances[fit];
-}
 
 static void why_worker(struct map_node *node, void *arg)
 {
     const struct match_worker *worker = CONTAINER_OF(node, struct match_worker, node);
-    struct why *why = arg;
-    struct str label = {0};
-    if (worker->account != 0 && worker->account != why->account)
-        return;
-    enum demand_fit fit = demand_fits(why->demand, &worker->offer, &label);
-    if (worker->draining) {
-        why->drains |= fit == DEMAND_FITS || fit == DEMAND_BUSY;
-        return;
-    }
-    if (why->found && distance(fit) >= distance(why->best))
-        return;
-    why->found = true;
-    why->best = fit;
-    why->label = label;
+    const struct why *why = arg;
+    if (worker->account == 0 || worker->account == why->account)
+        demand_why_add(why->found, why->demand, &worker->offer, worker->draining);
 }
 
-enum demand_fit match_why(const struct match *match, int64_t account, const struct demand *demand,
-                          struct str *ret_label, bool *ret_drains)
+void match_why(const struct match *match, int64_t account, const struct demand *demand, struct demand_why *why)
 {
-    struct why why = {.demand = demand, .account = account, .best = DEMAND_NO_EXECUTOR};
-    map_each((struct map *)(uintptr_t)&match->workers, why_worker, &why);
-    *ret_label = why.label;
-    *ret_drains = why.drains;
-    return why.best;
+    struct why of = {demand, account, why};
+    map_each((struct map *)(uintptr_t)&match->workers, why_worker, &of);
 }
 
 bool match_has(const struct match *match, int64_t row)
@@ -703,5 +682,30 @@ bool match_has(const struct match *match, int64_t row)
 bool match_account_full(const struct match *match, int64_t id)
 {
     const struct match_account *account = account_find(match, id);
-    return match->running_max > 0 && account && account->running >= match->running_max;
+    return is_full(match, id, account ? account->running : 0);
+}
+
+void match_elsewhere(struct match *match, struct tally *elsewhere)
+{
+    tally_take(&match->elsewhere, elsewhere);
+}
+
+struct counting {
+    uint64_t least;
+    struct tally *tally;
+};
+
+static void account_count(struct map_node *node, void *arg)
+{
+    const struct match_account *account = CONTAINER_OF(node, struct match_account, node);
+    const struct counting *counting = arg;
+    if (account->running >= counting->least)
+        tally_add_id(counting->tally, account->account, account->running);
+}
+
+void match_running(const struct match *match, struct tally *tally)
+{
+    struct counting counting = {tally_worth(match->running_max), tally};
+    if (match->running_max > 0)
+        map_each((struct map *)(uintptr_t)&match->accounts, account_count, &counting);
 }

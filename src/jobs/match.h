@@ -9,7 +9,7 @@
 
 #include "model/demand.h"
 #include "util/list.h"
-#include "util/map.h"
+#include "util/tally.h"
 
 #define MATCH_WINDOW    256  // jobs of a line
 #define MATCH_LINES_MAX 1024 // for each account; further demands wait until some of these are done
@@ -26,6 +26,7 @@ struct match {
     struct map workers;     // of struct match_worker, by id
     struct map returns;     // of struct match_return, by row and worker
     uint64_t running_max;   // for each account; 0: no limit
+    struct tally elsewhere; // what accounts have with workers of other servers, as far as is known
     // Grows when room becomes free or a worker joins; then lines that found no worker look again.
     uint64_t capacity;
 };
@@ -61,6 +62,10 @@ void match_over(struct match *match, int64_t row);
 void match_returned(struct match *match, struct str worker_id, int64_t row, struct str reason, uint64_t now_ms);
 void match_wake(struct match *match, uint64_t now_ms); // to be called each second or so: some may have rested enough
 
+// What accounts have with workers of other servers, instead of what was known of that; `elsewhere` is empty then. It
+// counts towards running_max.
+void match_elsewhere(struct match *match, struct tally *elsewhere);
+
 // --- What is to be done
 enum match_action_kind {
     MATCH_WAIT,  // nothing, before the next event
@@ -76,10 +81,8 @@ struct match_action {
 enum match_action_kind match_next(struct match *match, struct match_action *ret);
 
 // --- Looking
-// What would have to be otherwise for this demand to be met: DEMAND_FITS or DEMAND_BUSY if some worker could, else the
-// best that was found. DEMAND_NO_EXECUTOR without any worker. *ret_drains: one that takes no more jobs could.
-enum demand_fit match_why(const struct match *match, int64_t account, const struct demand *demand,
-                          struct str *ret_label, bool *ret_drains);
+// Adds the workers here that take the account's jobs.
+void match_why(const struct match *match, int64_t account, const struct demand *demand, struct demand_why *why);
 // Whether a worker that gave this job back does not get it yet.
 struct match_rest {
     struct str worker_id, reason; // of the one that gets it again first; until the next call that changes something
@@ -88,6 +91,8 @@ struct match_rest {
 bool match_rests(const struct match *match, int64_t row, struct match_rest *ret);
 bool match_has(const struct match *match, int64_t row);              // it was given out here, or is about to be
 bool match_account_full(const struct match *match, int64_t account); // it has running_max jobs with workers
+// Adds the accounts of which other servers should know, with how many jobs they have with workers here.
+void match_running(const struct match *match, struct tally *tally);
 size_t match_worker_count(const struct match *match);
 // How many jobs it has, or is about to be given; 0 without such a worker.
 uint64_t match_used(const struct match *match, struct str worker_id);

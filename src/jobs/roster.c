@@ -49,6 +49,10 @@ static void add_entry(void *arg, const struct dispatch_seen *seen)
         return;
     json_open_object(json, NULL);
     json_add_i64(json, "account", worker_session_account(seen->session));
+    json_add_text(json, "instance", worker_session_offer(seen->session)->instance);
+    json_add_bool(json, "trusted_only", seen->offer->confined_only);
+    json_add_u64(json, "cpus_free", seen->offer->cpus_free);
+    json_add_u64(json, "memory_free", seen->offer->memory_free);
     json_open_object(json, "worker");
     add_members(json, seen);
     json_close(json);

@@ -1,5 +1,6 @@
 // Which workers are connected to a server, as JSON: for lists, and for the other servers of a shared store, to which
-// a text goes: [{"account": 1, "worker": {…}}, …].
+// a text goes that model/roster_entry.h reads: [{"account": 1, "instance": "…", "trusted_only": false, "cpus_free":
+// 4000, "memory_free": 0, "worker": {…}}, …].
 #pragma once
 
 #include "jobs/dispatch.h"

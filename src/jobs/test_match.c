@@ -234,6 +234,31 @@ static void a_draining_worker_gets_nothing(void **state)
     assert_int_equal(claimed(match, NULL), 0);
 }
 
+static void what_an_account_has_elsewhere_counts_towards_its_limit(void **state)
+{
+    struct match *match = *state;
+    struct tally tally;
+    tally_init(&tally);
+    match->running_max = 3;
+    tally_add_id(&tally, 1, 2);
+    tally_add_id(&tally, 3, 3);
+    match_elsewhere(match, &tally);
+    join(match, "w", 0, 8, 8000);
+    fill(match, 1, any(), 10, 3);
+    assert_int_equal(claimed(match, "w"), 10);
+    assert_int_equal(claimed(match, "w"), 0);
+    assert_true(match_account_full(match, 1));
+    assert_true(match_account_full(match, 3)); // also if it has none here
+    assert_false(match_account_full(match, 2));
+    match_running(match, &tally);
+    assert_int_equal(tally_get_id(&tally, 1), 1); // others are told what is here
+    tally_release(&tally);
+    match_elsewhere(match, &tally);
+    assert_int_equal(claimed(match, "w"), 11);
+    assert_int_equal(claimed(match, "w"), 12);
+    assert_true(match_account_full(match, 1));
+}
+
 static void an_account_has_at_most_so_many_running(void **state)
 {
     struct match *match = *state;
@@ -250,28 +275,34 @@ static void an_account_has_at_most_so_many_running(void **state)
     assert_int_equal(claimed(match, "w"), 11);
 }
 
+static enum demand_fit why(struct match *match, const struct demand *demand, struct demand_why *ret)
+{
+    *ret = (struct demand_why)DEMAND_WHY_NOBODY;
+    match_why(match, 1, demand, ret);
+    return ret->fit;
+}
+
 static void what_would_have_to_be_otherwise_is_told(void **state)
 {
     struct match *match = *state;
-    struct str label;
-    bool drains;
+    struct demand_why told;
     struct demand demand = {.executor = STR("process"), .labels = {STR("gpu")}, .label_count = 1};
-    assert_int_equal(match_why(match, 1, &demand, &label, &drains), DEMAND_NO_EXECUTOR);
+    assert_int_equal(why(match, &demand, &told), DEMAND_NO_EXECUTOR);
     join(match, "w", 0, 1, 1000);
-    assert_int_equal(match_why(match, 1, &demand, &label, &drains), DEMAND_NO_LABEL);
-    assert_str(label, "gpu");
+    assert_int_equal(why(match, &demand, &told), DEMAND_NO_LABEL);
+    assert_str(told.label, "gpu");
     demand.label_count = 0;
-    assert_int_equal(match_why(match, 1, &demand, &label, &drains), DEMAND_FITS);
+    assert_int_equal(why(match, &demand, &told), DEMAND_FITS);
     fill(match, 1, any(), 10, 1);
     assert_int_equal(claimed(match, "w"), 10);
-    assert_int_equal(match_why(match, 1, &demand, &label, &drains), DEMAND_BUSY);
+    assert_int_equal(why(match, &demand, &told), DEMAND_BUSY);
     demand.cpus_milli = 4000;
-    assert_int_equal(match_why(match, 1, &demand, &label, &drains), DEMAND_TOO_LARGE);
+    assert_int_equal(why(match, &demand, &told), DEMAND_TOO_LARGE);
     demand.cpus_milli = 0;
-    assert_false(drains);
+    assert_false(told.drains);
     match_drain(match, STR("w"));
-    assert_int_equal(match_why(match, 1, &demand, &label, &drains), DEMAND_NO_EXECUTOR);
-    assert_true(drains);
+    assert_int_equal(why(match, &demand, &told), DEMAND_NO_EXECUTOR);
+    assert_true(told.drains);
 }
 
 static void a_worker_that_drained_takes_what_came_meanwhile(void **state)
@@ -392,6 +423,7 @@ int main(void)
         TEST(a_draining_worker_gets_nothing),
         TEST(a_worker_that_drained_takes_what_came_meanwhile),
         TEST(an_account_has_at_most_so_many_running),
+        TEST(what_an_account_has_elsewhere_counts_towards_its_limit),
         TEST(what_would_have_to_be_otherwise_is_told),
         TEST(too_many_lines_and_what_is_no_demand_are_refused),
         TEST(a_job_that_is_given_back_rests_for_that_worker_and_holds_up_nobody),

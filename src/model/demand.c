@@ -151,3 +151,30 @@ enum demand_fit demand_fits(const struct demand *demand, const struct offer *off
         offer->slots_free > 0 && demand->cpus_milli <= offer->cpus_free && demand->memory_bytes <= offer->memory_free;
     return free ? DEMAND_FITS : DEMAND_BUSY;
 }
+
+// --- Why not
+
+// The closer to fitting, the smaller.
+static unsigned distance(enum demand_fit fit)
+{
+    static const unsigned distances[] = {
+        [DEMAND_FITS] = 0,       [DEMAND_BUSY] = 1,        [DEMAND_TOO_LARGE] = 2,   [DEMAND_NO_LABEL] = 3,
+        [DEMAND_NO_RUNTIME] = 4, [DEMAND_NOT_TRUSTED] = 5, [DEMAND_NO_EXECUTOR] = 6,
+    };
+    return distances[fit];
+}
+
+void demand_why_add(struct demand_why *why, const struct demand *demand, const struct offer *offer, bool drains)
+{
+    struct str label = {0};
+    enum demand_fit fit = demand_fits(demand, offer, &label);
+    bool could = fit == DEMAND_FITS || fit == DEMAND_BUSY;
+    if (drains) {
+        why->drains |= could;
+        return;
+    }
+    if (distance(fit) >= distance(why->fit))
+        return;
+    why->fit = fit;
+    why->label = label;
+}

@@ -45,5 +45,18 @@ enum demand_fit {
 };
 // ret_label may be NULL.
 enum demand_fit demand_fits(const struct demand *demand, const struct offer *offer, struct str *ret_label);
+
+// What would have to be otherwise for a demand to be met by any of several workers.
+struct demand_why {
+    enum demand_fit fit; // DEMAND_FITS or DEMAND_BUSY if one of them could, else the best that was found
+    struct str label;    // with DEMAND_NO_LABEL: that the best one has not; the demand's
+    bool drains;         // one that takes no more jobs could
+};
+#define DEMAND_WHY_NOBODY         \
+    {                             \
+        .fit = DEMAND_NO_EXECUTOR \
+    }
+void demand_why_add(struct demand_why *why, const struct demand *demand, const struct offer *offer, bool drains);
+
 // If "python:3.11" is wanted, "python:3.11" and "python:3.11.2" match; if "python" is wanted, any version matches.
 bool runtime_matches(struct str wanted, struct str offered);

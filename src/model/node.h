@@ -11,6 +11,8 @@
 
 #define NODE_BEAT_MS   5000  // how often a node says that it is alive
 #define NODE_SILENT_MS 30000 // any other node may fence one that is silent for longer
+// One that is silent for longer than this has missed a heartbeat: it has probably gone, and its clients elsewhere.
+#define NODE_LATE_MS 7000
 
 #define NODE_LOOK_MS 60000 // how often a node of a shared store reads what it holds there
 

@@ -134,6 +134,37 @@ static void an_offer_fits_or_says_what_is_missing(void **state)
     assert_int_equal(demand_fits(&demand, &other, NULL), DEMAND_BUSY);
 }
 
+static void of_several_offers_the_closest_says_what_is_missing(void **state)
+{
+    (void)state;
+    static const struct str process[] = {{"process", 7}}, gpu[] = {{"gpu", 3}};
+    const struct offer none = {.slots = 1, .slots_free = 1},
+                       runs = {.slots = 1, .slots_free = 1, .executors = process, .executor_count = 1};
+    struct offer fits = runs, busy;
+    struct demand demand;
+    struct demand_why why = DEMAND_WHY_NOBODY;
+    fits.labels = gpu;
+    fits.label_count = 1;
+    busy = fits;
+    busy.slots_free = 0;
+    assert_true(demand_parse(STR("process label=gpu"), &demand));
+    demand_why_add(&why, &demand, &none, false);
+    assert_int_equal(why.fit, DEMAND_NO_EXECUTOR);
+    demand_why_add(&why, &demand, &runs, false);
+    demand_why_add(&why, &demand, &none, false); // what is further away changes nothing
+    assert_int_equal(why.fit, DEMAND_NO_LABEL);
+    assert_str(why.label, "gpu");
+    demand_why_add(&why, &demand, &runs, true);
+    assert_false(why.drains);
+    demand_why_add(&why, &demand, &busy, true);
+    assert_true(why.drains);
+    assert_int_equal(why.fit, DEMAND_NO_LABEL); // it takes none
+    demand_why_add(&why, &demand, &busy, false);
+    assert_int_equal(why.fit, DEMAND_BUSY);
+    demand_why_add(&why, &demand, &fits, false);
+    assert_int_equal(why.fit, DEMAND_FITS);
+}
+
 static void a_runtime_wants_at_least_what_it_names(void **state)
 {
     (void)state;
@@ -165,6 +196,7 @@ int main(void)
         cmocka_unit_test(what_cannot_be_one_text_is_refused),
         cmocka_unit_test(texts_that_are_none_are_refused),
         cmocka_unit_test(an_offer_fits_or_says_what_is_missing),
+        cmocka_unit_test(of_several_offers_the_closest_says_what_is_missing),
         cmocka_unit_test(a_runtime_wants_at_least_what_it_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -45,7 +45,7 @@
     X(N, message_max, 10240, 256, 1048576, true, "bytes of one record's message")                                      \
     X(N, body_max, 8388608, 65536, 1073741824, false, "bytes of a request's body")                                     \
     X(N, connections_max, 20000, 1, 1000000, false, "connections")                                                     \
-    X(N, followers_max, 1000, 1, 1000000, true, "followers per account")                                               \
+    X(N, followers_max, 1000, 1, 1000000, true, "followers per account, at all servers of the store")                  \
     X(N, open_executions_max, 10000, 1, 10000000, true, "executions per account that are not sealed")                  \
     X(N, jobs, -1, -1, 10000, false,                                                                                   \
       "jobs that the worker within the server runs at once; -1: one per core if only loopback is listened on, else "   \
@@ -57,7 +57,8 @@
       "file of logins for registries of images, as `docker login` keeps them; read for each pull")                     \
     X(B, jobs_unconfined, 0, 0, 1, false,                                                                              \
       "it takes jobs of any key, also where nothing keeps them from the data folder")                                  \
-    X(N, running_jobs_max, 10000, 1, 1000000, false, "jobs of an account that workers have at once")                   \
+    X(N, running_jobs_max, 10000, 1, 1000000, false,                                                                   \
+      "jobs of an account that workers have at once, at all servers of the store")                                     \
     X(N, queued_jobs_max, 1000000, 1, 100000000, true, "jobs of an account that wait for a worker")                    \
     X(T, secrets_key, "", 0, 0, false,                                                                                 \
       "file of the keys that secrets are sealed with, read again on SIGHUP; default DATA/secrets.key")                 \
@@ -89,7 +90,8 @@
     X(N, cold_connections, 4, 1, 64, false, "reads of such logs from S3 at once")                                      \
     X(T, jwt_issuers, "", 0, 0, true,                                                                                  \
       "file of the issuers whose JSON Web Tokens are taken (docs/jwt.md); it is read again")                           \
-    X(N, failed_logins_max, 100, 1, 1000000, false, "failed logins per minute and address")                            \
+    X(N, failed_logins_max, 100, 1, 1000000, false,                                                                    \
+      "failed logins per minute and address, at all servers of the store")                                             \
     X(N, memory_max, 0, 0, 1099511627776, false,                                                                       \
       "bytes held for others, at least 64 MiB; 0: a quarter of what the machine or its cgroup has")                    \
     X(N, cache_bytes, 268435456, 1048576, 1099511627776, true, "bytes of the log cache, all loops together")           \

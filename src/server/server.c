@@ -26,6 +26,7 @@
 #include "server/shard.h"
 #include "server/storage.h"
 #include "server/systemd.h"
+#include "server/tallies.h"
 #include "server/worker_within.h"
 #include "util/budget.h"
 #include "util/file.h"
@@ -63,7 +64,8 @@ struct server {
     struct fetches *fetches;
     struct mirror *mirror; // NULL: logs are not copied to Loki
     struct places *followers;
-    struct broadcast *news; // of the hub, to all shards
+    struct tallies *tallies; // NULL: no other server can have the store
+    struct broadcast *news;  // of the hub, to all shards
     struct metrics *metrics;
     struct budget *budget;
     struct tls_server *tls;
@@ -179,6 +181,7 @@ static void server_reload(struct server *server)
         server->settings = settings_new_owning(&config);
         sweep_set(server->sweep, &server->settings->limits.retention);
         server_set_late(server);
+        tallies_set(server->tallies, server->settings->limits.followers_max);
         for (unsigned i = 0; i < server->shard_count; i++)
             shard_set(&server->shards[i], server->settings);
     }
@@ -237,29 +240,13 @@ static void server_signal(void *arg, int signum)
              LOG_I("signal", signum));
     systemd_notify("STOPPING=1");
     embedded_stop(&server->worker);
+    tallies_leave(server->tallies);
     timer_start(server->deadline, (uint64_t)server->config->shutdown_seconds * 1000);
     for (unsigned i = 0; i < server->shard_count; i++)
         shard_drain(&server->shards[i], server->loop, server_drained);
 }
 
 // --- Start
-
-// Requests name files beneath this folder, so its full path must be known.
-static int server_place_backups(struct server *server)
-{
-    const struct config *config = server->config;
-    CLEANUP(free_ptr) char *working = getcwd(NULL, 0);
-    char *path = config->backup_dir[0] ? xstrdup(config->backup_dir) : xasprintf("%s/backups", config->data);
-    if (path[0] != '/') {
-        char *relative = path;
-        path = xasprintf("%s/%s", working ? working : ".", relative);
-        free(relative);
-    }
-    for (size_t len = strlen(path); len > 1 && path[len - 1] == '/'; len--)
-        path[len - 1] = 0;
-    server->backup_dir = path;
-    return working || path[0] == '/' ? 0 : server_fail(ERR_IO, "the working folder cannot be found", path);
-}
 
 static int server_check(struct server *server)
 {
@@ -280,8 +267,10 @@ static int server_check(struct server *server)
     if (err)
         return server_fail(err, buf_cstr(&error), NULL);
     err = dir_make_all(config->data, 0700);
-    return err < 0 ? server_fail_path("the data folder cannot be made", config->data, err)
-                   : server_place_backups(server);
+    if (err < 0)
+        return server_fail_path("the data folder cannot be made", config->data, err);
+    server->backup_dir = storage_backups(config);
+    return server->backup_dir ? 0 : server_fail(ERR_IO, "the working folder cannot be found", config->backup_dir);
 }
 
 static int server_open_store(struct server *server)
@@ -527,6 +516,9 @@ static int server_make_rooms(struct server *server)
     server_make_dispatch(server);
     server->settings = settings_new(config);
     server_make_sweep(server);
+    const struct tallies_options tallies = {server->loop,      server->store, server_node,     server,
+                                            server->followers, server->auth,  server->dispatch};
+    server->tallies = tallies_new(&tallies, server->settings->limits.followers_max);
     err = server_make_fetches(server);
     return err ? err : server_make_mirror(server);
 }
@@ -634,6 +626,7 @@ static int server_start(struct server *server)
             return server_fail_path("the port file cannot be written", config->port_file, err);
     }
     dispatch_start(server->dispatch);
+    tallies_start(server->tallies);
     server->worker =
         worker_within_start(config, server->listening.port, server->front.base_path, server->loop, &server->logger);
     sweep_start(server->sweep);
@@ -660,6 +653,7 @@ static void server_stop_rounds(struct server *server)
         timeouts_stop(server->timeouts);
     if (server->quiet)
         quiet_stop(server->quiet);
+    tallies_stop(server->tallies);
     fetches_stop(server->fetches);
     mirror_stop(server->mirror);
     if (server->late)
@@ -672,6 +666,7 @@ static void server_free_rounds(struct server *server)
     blob_sweep_free(&server->blob_sweep);
     timeouts_free(&server->timeouts);
     quiet_free(&server->quiet);
+    tallies_free(&server->tallies);
     fetches_free(&server->fetches);
     mirror_free(&server->mirror);
     cloudwatch_logs_free(&server->cloudwatch);

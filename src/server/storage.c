@@ -4,6 +4,8 @@
 #include "store/postgres/postgres_store.h"
 #include "store/sqlite/sqlite_store.h"
 
+#include <unistd.h>
+
 int storage_check(const struct config *config, struct buf *ret_error)
 {
     CLEANUP(buf_release) struct buf why = {0};
@@ -19,6 +21,20 @@ int storage_check(const struct config *config, struct buf *ret_error)
     if (problem)
         buf_printf(ret_error, "bus: %s", problem);
     return problem ? ERR_INVALID : 0;
+}
+
+char *storage_backups(const struct config *config)
+{
+    CLEANUP(free_ptr) char *working = getcwd(NULL, 0);
+    char *path = config->backup_dir[0] ? xstrdup(config->backup_dir) : xasprintf("%s/backups", config->data);
+    if (path[0] != '/') {
+        char *relative = path;
+        path = working ? xasprintf("%s/%s", working, relative) : NULL;
+        free(relative);
+    }
+    for (size_t len = path ? strlen(path) : 0; len > 1 && path[len - 1] == '/'; len--)
+        path[len - 1] = 0;
+    return path;
 }
 
 int storage_open(const struct config *config, const struct logger *logger, struct budget *budget, struct buf *ret_error,

@@ -286,13 +286,24 @@ static void release_batch_cells(struct store_op *op)
     cells->ret_count = 0;
 }
 
+static void release_texts(char ***texts, size_t *count)
+{
+    for (size_t i = 0; i < *count; i++)
+        free((*texts)[i]);
+    free(TAKE_PTR(*texts));
+    *count = 0;
+}
+
 static void release_rosters(struct store_op *op)
 {
     struct store_rosters *query = OP(store_rosters);
-    for (size_t i = 0; i < query->ret_count; i++)
-        free(query->ret_rosters[i]);
-    free(TAKE_PTR(query->ret_rosters));
-    query->ret_count = 0;
+    release_texts(&query->ret_rosters, &query->ret_count);
+}
+
+static void release_tallies(struct store_op *op)
+{
+    struct store_tallies *query = OP(store_tallies);
+    release_texts(&query->ret_tallies, &query->ret_count);
 }
 
 void workflow_release(struct workflow *workflow)

@@ -42,6 +42,7 @@
     X(BATCH_ADD, batch_add, NONE, NONE, GROWS, batch_add)                                     \
     X(BATCH_CHANGE, batch_change, NONE, NONE, KEEPS, batch_change)                            \
     X(ROSTER_TELL, roster_tell, NONE, NONE, KEEPS, nothing)                                   \
+    X(TALLY_TELL, tally_tell, NONE, NONE, KEEPS, nothing)                                     \
     X(WORKER_TELL, worker_tell, NONE, NONE, KEEPS, nothing)                                   \
     X(TICKET_ADD, ticket_add, NONE, AT(ticket_add, account), KEEPS, nothing)                  \
     X(TICKET_USE, ticket_use, NONE, NONE, KEEPS, ticket_use)                                  \
@@ -81,6 +82,7 @@
     X(BATCH_FAILURES, batch_failures, NONE, NONE, KEEPS, batch_failures)            \
     X(BATCH_CELLS, batch_cells, NONE, NONE, KEEPS, batch_cells)                     \
     X(ROSTERS, rosters, NONE, NONE, KEEPS, rosters)                                 \
+    X(TALLIES, tallies, NONE, NONE, KEEPS, tallies)                                 \
     X(WORKFLOW_GET, workflow_get, NONE, NONE, KEEPS, workflow_get)                  \
     X(WORKFLOW_LIST, workflow_list, NONE, NONE, KEEPS, workflow_list)               \
     X(RUN_GET, run_get, NONE, NONE, KEEPS, run_get)                                 \

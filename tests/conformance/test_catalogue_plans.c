@@ -178,7 +178,7 @@ static int plan_step(struct sql_statement *statement)
 static bool holds_just_that(const char *line)
 {
     static const char *const fine[] = {"executions_unsealed", "purging_accounts", "nodes_fenced", "schema_reader",
-                                       "rosters", "jobs_delayed", "CONSTANT ROW", " on purging", " on meta",
+                                       "rosters", "tallies", "jobs_delayed", "CONSTANT ROW", " on purging", " on meta",
                                        "SCAN m VIRTUAL TABLE",
                                        // With the account's executions, as far as a page goes: it has many of all.
                                        "Backward using labels_by_execution"};

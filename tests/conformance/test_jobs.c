@@ -663,6 +663,29 @@ static void what_other_servers_say_counts_for_as_long_as_they_are_heard_of(void 
     store_op_release(&query.op);
 }
 
+static void tally_tell(struct queue *queue, int64_t node, const char *tally)
+{
+    const struct store_tally_tell tell = {.node = node, .tally = str_of(tally)};
+    assert_int_equal(sql_begin(queue->sql, SQL_WRITE), 0);
+    assert_int_equal(catalogue_tally_tell(queue->sql, &tell), 0);
+    assert_int_equal(sql_commit(queue->sql), 0);
+}
+
+static void what_a_server_has_counted_counts_until_it_misses_a_heartbeat(void **state)
+{
+    struct queue *queue = *state;
+    int64_t own = server(queue, 0), other = server(queue, NODE_BEAT_MS), late = server(queue, NODE_LATE_MS + 1000);
+    tally_tell(queue, own, "own");
+    tally_tell(queue, late, "late");
+    tally_tell(queue, other, "former");
+    tally_tell(queue, other, "other");
+    struct store_tallies query = {.op.kind = STORE_TALLIES, .but = own};
+    assert_int_equal(catalogue_tallies(queue->sql, &query), 0);
+    assert_int_equal(query.ret_count, 1);
+    assert_string_equal(query.ret_tallies[0], "other");
+    store_op_release(&query.op);
+}
+
 // --- All of them
 
 static int set_up(void **state)
@@ -716,6 +739,7 @@ int main(void)
         TEST(a_purge_draws_the_consequences_and_leaves_nothing),
         TEST(of_a_purged_attempt_the_others_are_known),
         TEST(what_other_servers_say_counts_for_as_long_as_they_are_heard_of),
+        TEST(what_a_server_has_counted_counts_until_it_misses_a_heartbeat),
     };
     return SQL_FIXTURE_EACH(&engine_under_test, tests);
 }

@@ -47,23 +47,23 @@ def test_run_follows_the_attempts_of_a_job_to_the_last(own_server, tmp_path):
 def test_run_says_why_its_job_waits_and_what_changes_that(own_server, tmp_path):
     cli = Cli(tmp_path / "home", own_server)
     with cli.start("run", "--label", "gpu", "--", "say", "hi") as following:
-        following.err.wait_for(b"runnel: waiting: no worker that is connected here runs process jobs; start one with")
+        following.err.wait_for(b"runnel: waiting: no worker that is connected runs process jobs; start one with")
         with JobWorker(own_server):
-            following.err.wait_for(b"runnel: waiting: no worker that is connected here has the label gpu\n")
+            following.err.wait_for(b"runnel: waiting: no worker that is connected has the label gpu\n")
             assert following.popen.poll() is None and following.out.data == b""
             with JobWorker(own_server, labels=["gpu"]) as worker:
                 worker.take().end(3, ["begun"])
                 assert following.finish() == 3
     assert following.out.data == b"begun\n"
-    for once in (b"no worker that is connected here runs", b"has the label gpu"):
+    for once in (b"no worker that is connected runs", b"has the label gpu"):
         assert following.err.data.count(once) == 1, following.err.data
 
 
 @pytest.mark.parametrize(
     "options, said",
     [
-        (["--image", "debian"], b"waiting: no worker that is connected here runs container jobs"),
-        (["--runtime", "cobol", "SCRIPT"], b"waiting: no worker that is connected here has the runtime cobol"),
+        (["--image", "debian"], b"waiting: no worker that is connected runs container jobs"),
+        (["--runtime", "cobol", "SCRIPT"], b"waiting: no worker that is connected has the runtime cobol"),
     ],
     ids=["image", "runtime"],
 )
@@ -247,7 +247,7 @@ def test_status_says_why_a_job_waits(own_server, tmp_path):
     cli = Cli(tmp_path / "home", own_server)
     first = cli.ok("run", "-d", "--", "do").text().strip()
     second = cli.ok("run", "-d", "--after", first, "--", "do").text().strip()
-    assert "Waiting: no worker that is connected here runs" in cli.ok("status", first).text()
+    assert "Waiting: no worker that is connected runs" in cli.ok("status", first).text()
     assert f"Waiting: waits for {first}" in cli.ok("status", second).text()
     cli.ok("cancel", first)
     assert cli.run("wait", second).code == 125

@@ -97,9 +97,9 @@ def test_what_a_job_asks_for_decides_who_gets_it(server, api, label):
         queue(api, labels=[label], runtime="python:3.11", script="pass"),
     )
     with JobWorker(server, labels=[label], slots=8, cpus=2000, memory=1 << 34) as small:
-        waiting(api, gpu, "no_worker", f"no worker that is connected here has the label {other}")
+        waiting(api, gpu, "no_worker", f"no worker that is connected has the label {other}")
         waiting(api, big, "no_worker", "cpus")
-        waiting(api, python, "no_worker", "no worker that is connected here has the runtime python:3.11")
+        waiting(api, python, "no_worker", "no worker that is connected has the runtime python:3.11")
         with JobWorker(server, labels=[label], slots=8, cpus=8000, memory=1 << 34, runtimes=["python:3.11"]) as large:
             assert {large.take().id, large.take().id} == {big, python}
             assert small.quiet() == []

@@ -3,6 +3,7 @@
 import pytest
 from support.api import eventually
 from support.cluster import Cluster
+from support.job_worker import JobWorker
 from support.workers import Worker
 from support.ws import Follower, Refused, Runner
 
@@ -283,3 +284,69 @@ def test_a_server_that_was_killed_and_starts_again_has_its_runners_at_once(own_c
         again.complete()
     assert first.api().messages(execution_id) == ["one", "two"]
     assert own_cluster.sql("SELECT count(*) FROM nodes WHERE fenced_ms = 0") == "2"  # the one it was is not heard of
+
+
+def waits_for(server, execution_id, detail):
+    """Until that server says so."""
+
+    def look():
+        return detail in (server.api().status(execution_id).get("waiting") or {}).get("detail", "")
+
+    eventually(look, f"it waits: {detail}")
+
+
+def test_why_a_job_waits_is_told_by_the_workers_of_all_servers(cluster):
+    here, there = cluster.servers
+    api = here.api()
+    asked = {"command": ["true"], "queue": True}
+    gpu, large = api.create(labels=["gpu-x"], **asked), api.create(labels=["cpu-x"], cpus=4, **asked)
+    for server in cluster.servers:
+        waits_for(server, gpu, "no worker that is connected runs process jobs")
+    with JobWorker(here, worker_id="w-why", labels=["cpu-x"], slots=1, cpus=2000) as worker:
+        for server in cluster.servers:
+            waits_for(server, gpu, "no worker that is connected has the label gpu-x")
+            waits_for(server, large, "no worker that is connected has as many cpus")
+        small = api.create(labels=["cpu-x"], cpus=1, **asked)
+        running = worker.take().begin()
+        next = api.create(labels=["cpu-x"], cpus=1, **asked)
+        for server in cluster.servers:
+            waits_for(server, next, "the next one; it starts as soon as a worker has room")
+        there.api().expect(200, "POST", "/api/v1/workers/w-why/drain")
+        for server in cluster.servers:
+            waits_for(server, next, "the workers that could run it take no more jobs")
+        assert running.end().id == small
+    for server in cluster.servers:
+        waits_for(server, next, "no worker that is connected runs process jobs")
+    for execution_id in (gpu, large, next):
+        api.delete(f"/api/v1/executions/{execution_id}")
+
+
+def test_a_second_machine_with_the_id_of_one_at_another_server_is_refused(cluster):
+    here, there = cluster.servers
+    with JobWorker(here, worker_id="w-twice", instance="one", slots=1) as first:
+        eventually(lambda: "w-twice" in listed(there), "the other server has heard of it")
+        with Worker(there, worker_id="w-twice", instance="two", slots=1) as second:
+            assert second.expect("error")["code"] == "held"
+            assert second.closed_with() == 4409
+        with JobWorker(there, worker_id="w-twice", instance="one", slots=1) as again:  # the same comes another way
+            first.close()
+            execution_id = there.api().create(command=["true"], queue=True)
+            assert again.take().end().id == execution_id
+
+
+def test_of_two_machines_with_one_id_that_come_at_once_one_stays(cluster):
+    servers = cluster.servers
+    workers = [JobWorker(server, worker_id="w-both", instance=str(i), slots=1) for i, server in enumerate(servers)]
+
+    def refusing():
+        said = "a worker was refused, as another machine uses its id"
+        logs = [[(entry["message"], entry.get("worker_id")) for entry in server.log()] for server in servers]
+        return [i for i, log in enumerate(logs) if (said, "w-both") in log]
+
+    (refused,) = eventually(refusing, "one is refused")
+    assert workers[refused].expect("error")["code"] == "held"
+    execution_id = servers[refused].api().create(command=["true"], queue=True)
+    assert workers[1 - refused].take().end().id == execution_id
+    assert refusing() == [refused]
+    for worker in workers:
+        worker.close()

@@ -44,27 +44,47 @@ void executions_result(struct call *call)
 
 struct waiting {
     struct store_job_waits waits;
+    struct store_rosters others; // of a store that other servers have, too
     struct call *call;
 };
 
-static void waits_done(struct store_op *op)
+static void waiting_answer_call(struct waiting *it)
 {
-    struct waiting *it = CONTAINER_OF(op, struct waiting, waits.op);
     struct call *call = it->call;
     if (call->request) {
         CLEANUP(buf_release) struct buf text = {0};
         struct json_writer json = json_writer_to(&text);
         json_open_object(&json, NULL);
         add_fields(&json, call, &call->execution);
-        if (op->err == 0)
-            job_add_waits(&json, call->api, call->principal.account, &it->waits);
+        if (it->waits.op.err == 0 && it->others.op.err == 0)
+            job_add_waits(&json, call->api, call->principal.account, &it->waits, &it->others);
         json_close(&json);
         call_answer(call, 200, &json);
         observe(call);
     }
-    store_op_release(op);
+    store_op_release(&it->waits.op);
+    store_op_release(&it->others.op);
     free(it);
     call_unref(call);
+}
+
+static void others_done(struct store_op *op)
+{
+    waiting_answer_call(CONTAINER_OF(op, struct waiting, others.op));
+}
+
+static void waits_done(struct store_op *op)
+{
+    struct waiting *it = CONTAINER_OF(op, struct waiting, waits.op);
+    const struct api_options *options = &it->call->api->options;
+    it->others = (struct store_rosters){
+        .op = {.kind = STORE_ROSTERS, .reply_to = options->loop, .done = others_done},
+        .but = hub_node(options->hub),
+    };
+    if (op->err == 0 && it->waits.ret_job.state == JOB_READY && !store_alone(options->store))
+        store_submit(options->store, &it->others.op);
+    else
+        waiting_answer_call(it);
 }
 
 static void answer_waiting(struct call *call)

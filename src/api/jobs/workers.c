@@ -1,8 +1,8 @@
 // Jobs tried again by hand, and the workers that are connected: here, and to other servers of the store.
 #include "api/executions/executions.h"
 #include "api/jobs/jobs.h"
-#include "api/jobs/roster_read.h"
 #include "jobs/roster.h"
+#include "model/roster_entry.h"
 
 struct retry {
     struct store_job_retry retry;

@@ -375,3 +375,5 @@ int catalogue_waits_due(struct sql *sql, struct store_waits_due *due);
 // --- rosters.c
 int catalogue_roster_tell(struct sql *sql, const struct store_roster_tell *tell);
 int catalogue_rosters(struct sql *sql, struct store_rosters *query);
+int catalogue_tally_tell(struct sql *sql, const struct store_tally_tell *tell);
+int catalogue_tallies(struct sql *sql, struct store_tallies *query);

@@ -165,13 +165,16 @@
                      "AND e.completed_ms <= ?2 ORDER BY j.batch_index, j.attempt LIMIT ?3")                            \
     X(BATCHES_FORGET, "DELETE FROM batches WHERE account = ?1")
 
-// --- Workers
-#define WORKER_STATEMENTS(X)                                                                                       \
-    X(ROSTER_SET, "INSERT INTO rosters(node, roster) VALUES(?1, ?2) "                                              \
-                  "ON CONFLICT(node) DO UPDATE SET roster = excluded.roster")                                      \
-    X(ROSTERS_FORGET, "DELETE FROM rosters WHERE NOT EXISTS (SELECT 1 FROM nodes WHERE nodes.id = rosters.node "   \
-                      "AND nodes.fenced_ms = 0)")                                                                  \
-    /* Of servers that are heard of, without one. */                                                               \
-    X(ROSTERS,                                                                                                     \
-      "SELECT roster FROM rosters WHERE node <> ?1 AND EXISTS (SELECT 1 FROM nodes WHERE nodes.id = rosters.node " \
-      "AND nodes.fenced_ms = 0 AND nodes.heartbeat_ms >= {now_ms} - ?2) ORDER BY node LIMIT ?3")
+// --- What each server says to the others: its workers, and what it has counted
+#define SAID_STATEMENTS(X, table, column, SET, FORGET, SAID)                                                      \
+    X(SET, "INSERT INTO " table "(node, " column ") VALUES(?1, ?2) ON CONFLICT(node) DO UPDATE SET " column       \
+           " = excluded." column)                                                                                 \
+    X(FORGET, "DELETE FROM " table " WHERE NOT EXISTS (SELECT 1 FROM nodes WHERE nodes.id = " table ".node "      \
+              "AND nodes.fenced_ms = 0)")                                                                         \
+    /* Of servers that are heard of, without one. */                                                              \
+    X(SAID,                                                                                                       \
+      "SELECT " column " FROM " table " WHERE node <> ?1 AND EXISTS (SELECT 1 FROM nodes WHERE nodes.id = " table \
+      ".node AND nodes.fenced_ms = 0 AND nodes.heartbeat_ms >= {now_ms} - ?2) ORDER BY node LIMIT ?3")
+#define WORKER_STATEMENTS(X)                                                     \
+    SAID_STATEMENTS(X, "rosters", "roster", ROSTER_SET, ROSTERS_FORGET, ROSTERS) \
+    SAID_STATEMENTS(X, "tallies", "tally", TALLY_SET, TALLIES_FORGET, TALLIES)

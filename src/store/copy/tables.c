@@ -19,6 +19,7 @@ static const struct {
     {"nodes", COPY_LEFT, "of servers that run", false},
     {"purging", COPY_LEFT, "the records that it is about are not copied", false},
     {"rosters", COPY_LEFT, "of servers that run", false},
+    {"tallies", COPY_LEFT, "of servers that run", false},
     {"sql_roles", COPY_LEFT, "of the roles of one database", true},
     {"tickets", COPY_LEFT, "of streams that are open", false},
     {"unmerged", COPY_LEFT, "what is copied is merged", false},

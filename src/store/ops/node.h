@@ -56,3 +56,22 @@ struct store_lease_adopt {
     size_t ret_count;
 };
 #define STORE_ADOPT_MAX 1000
+
+// A server of a shared store says what it has counted (server/tallies.h). What it said before is forgotten.
+#define TALLY_MAX ((size_t)64 * 1024)
+struct store_tally_tell {
+    struct store_op op;
+    int64_t node;
+    struct str tally; // at most TALLY_MAX bytes
+};
+
+// --- Queries
+
+// What the other servers of a shared store say that they have counted, but for those that are late (NODE_LATE_MS).
+#define TALLIES_MAX 256
+struct store_tallies {
+    struct store_op op;
+    int64_t but; // without this node's
+    char **ret_tallies;
+    size_t ret_count;
+};

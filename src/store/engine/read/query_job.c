@@ -67,6 +67,11 @@ void query_batch_cells(const struct session *session, struct store_op *op)
     op->err = catalogue_batch_cells(session->sql, CONTAINER_OF(op, struct store_batch_cells, op));
 }
 
+void query_tallies(const struct session *session, struct store_op *op)
+{
+    op->err = catalogue_tallies(session->sql, CONTAINER_OF(op, struct store_tallies, op));
+}
+
 void query_rosters(const struct session *session, struct store_op *op)
 {
     op->err = catalogue_rosters(session->sql, CONTAINER_OF(op, struct store_rosters, op));

@@ -18,6 +18,12 @@ int commit_node_beat(struct transaction *tx, struct store_op *op)
     return commit_refuse(op, err < 0 ? err : catalogue_node_beat(tx->session.sql, beat, now_ms));
 }
 
+int commit_tally_tell(struct transaction *tx, struct store_op *op)
+{
+    struct store_tally_tell *tell = CONTAINER_OF(op, struct store_tally_tell, op);
+    return commit_refuse(op, catalogue_tally_tell(tx->session.sql, tell));
+}
+
 int commit_lease(struct transaction *tx, struct store_op *op)
 {
     struct store_lease *lease = CONTAINER_OF(op, struct store_lease, op);
