@@ -30,7 +30,7 @@ uint64_t batch_running(const struct batch_counts *counts); // including waiting 
 uint64_t batch_left(const struct batch_counts *counts);    // queued and running
 struct batch_facts {
     bool open;      // it takes more jobs. Without jobs, only that keeps it from being completed
-    bool unsettled; // one that has ended may be tried again
+    bool unsettled; // one that has ended may be tried again, or one that was lost may come back
     bool cancelled;
 };
 enum batch_status batch_status(const struct batch_counts *counts, const struct batch_facts *facts);

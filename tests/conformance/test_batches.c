@@ -229,6 +229,30 @@ static void a_lost_job_gives_its_place_up(void **state)
     assert_int_equal(line[0], rows[1]);
 }
 
+static enum batch_status stands(struct queue *queue, int64_t batch)
+{
+    CLEANUP(batch_release) struct batch got = queue_batch_get(queue, batch);
+    return batch_stands(&got);
+}
+
+static void a_batch_is_over_when_its_lost_job_is_back_or_sealed(void **state)
+{
+    struct queue *queue = *state;
+    static const enum outcome_cause ends[] = {OUTCOME_ENDED, OUTCOME_GIVEN_UP};
+    for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+        int64_t batch = queue_batch(queue, &(struct batch){.expected = 1}), row;
+        add(queue, batch, 1, &plain, &row);
+        assert_int_equal(queue_claim(queue, row), 0);
+        assert_int_equal(queue_ask(queue, row, &(struct outcome_ask){.cause = OUTCOME_SILENT}), 0);
+        assert_int_equal(stands(queue, batch), BATCH_RUNNING);
+        queue_settle(queue);
+        assert_int_equal(stands(queue, batch), BATCH_RUNNING);
+        assert_int_equal(queue_ask(queue, row, &(struct outcome_ask){.cause = ends[i], .status = STATUS_COMPLETED}), 0);
+        queue_settle(queue);
+        assert_int_equal(stands(queue, batch), BATCH_COMPLETED);
+    }
+}
+
 static void a_lost_job_that_is_given_back_waits_for_a_place(void **state)
 {
     struct queue *queue = *state;
@@ -678,6 +702,7 @@ int main(void)
         TEST(more_than_a_batch_may_have_is_refused),
         TEST(never_more_than_parallel_are_ready_or_claimed),
         TEST(a_lost_job_gives_its_place_up),
+        TEST(a_batch_is_over_when_its_lost_job_is_back_or_sealed),
         TEST(a_lost_job_that_is_given_back_waits_for_a_place),
         TEST(a_lost_job_without_a_batch_that_is_given_back_is_ready),
         TEST(after_too_many_failures_nothing_starts_any_more),

@@ -126,6 +126,28 @@ def test_cancelled_timed_out_and_lost_jobs_count_as_failed(server, api, label, m
     assert [status["counts"][word] for word in ("timed_out", "cancelled", "lost")] == [1, 1, 1]
 
 
+def test_a_batch_is_not_over_while_one_that_is_lost_may_come_back(servers):
+    """Nor are those told so who follow it."""
+    server = servers("--lease-seconds", "1")
+    api = server.api()
+    jobs = [{"args": [str(i)]} for i in range(2)]
+    id = api.expect(201, "POST", PATH, {"job": {"command": ["true"], "retry_on": ["failed"]}, "jobs": jobs})["batch_id"]
+    with JobWorker(server) as worker:
+        worker.take().end(0)
+        job = worker.take().begin()
+        worker.cut()
+    eventually(lambda: status_of(api, id)["counts"]["lost"] == 1, "one is lost")
+    eventually(lambda: api.status(job.id)["settled"], "and not tried again")
+    status = status_of(api, id)
+    assert (status["status"], status["completed_at"]) == ("running", None)
+    assert counted(status) == [2, 1, 1, 0, 0, 0]
+    with JobWorker(server, held=[{"execution_id": job.id, "epoch": job.epoch}]) as worker:
+        back = worker.opened(job.id, epoch=job.epoch)
+        back.say("complete", execution_id=job.id, exit_code=0)
+        worker.listen(lambda: back.closed)
+    assert counted(over(api, id)) == [2, 2, 0, 0, 0, 0]
+
+
 def test_the_latest_failures_are_told_newest_first(server, api, label, make):
     id = make(8)
     with JobWorker(server, labels=[label], slots=1) as worker:

@@ -85,15 +85,23 @@ bool batch_takes_more(const struct batch_row *batch)
     return !batch->cancelled && (batch->open || batch_total(&batch->counts) < batch->expected);
 }
 
-int batch_is_over(struct sql *sql, const struct batch_row *batch, bool *ret)
+// Whether it has a job of which something may still follow: it has not ended, or is tried again, or was lost and may
+// come back.
+static int is_live(struct sql *sql, int64_t row, bool *ret)
 {
     int64_t live;
-    *ret = false;
-    if (batch_takes_more(batch) || batch_left(&batch->counts) > 0)
-        return 0;
-    int err = number_of(sql, CATALOGUE_BATCH_LIVE, batch->row, &live);
-    *ret = err == ERR_NOT_FOUND;
-    return *ret ? 0 : err;
+    int err = number_of(sql, CATALOGUE_BATCH_LIVE, row, &live);
+    *ret = err == 0;
+    return err == ERR_NOT_FOUND ? 0 : err;
+}
+
+int batch_is_over(struct sql *sql, const struct batch_row *batch, bool *ret)
+{
+    bool live = true;
+    bool left = batch_takes_more(batch) || batch_left(&batch->counts) > 0;
+    int err = left ? 0 : is_live(sql, batch->row, &live);
+    *ret = err == 0 && !live;
+    return err;
 }
 
 int batch_unsettled(struct sql *sql, int64_t row)
@@ -101,21 +109,10 @@ int batch_unsettled(struct sql *sql, int64_t row)
     return run_with(sql, CATALOGUE_ENDING_INSERT, ENDING_BATCH, row);
 }
 
-// Whether it is not known yet of one that has ended whether it is tried again.
 static int batch_is_unsettled(struct sql *sql, const struct batch *batch, bool *ret)
 {
-    int64_t row;
     *ret = false;
-    if (batch->open || batch_left(&batch->counts) > 0)
-        return 0;
-    struct sql_statement *over = sql_statement(sql, CATALOGUE_BATCH_IN_STATE);
-    sql_bind_i64(over, 1, batch->row);
-    sql_bind_i64(over, 2, JOB_OVER);
-    sql_bind_i64(over, 3, 0);
-    sql_bind_i64(over, 4, 1);
-    int err = sql_number(over, &row);
-    *ret = err == 0;
-    return err == ERR_NOT_FOUND ? 0 : err;
+    return batch->open || batch_left(&batch->counts) > 0 ? 0 : is_live(sql, batch->row, ret);
 }
 
 static int batch_get(struct sql *sql, int64_t row, struct batch *ret)

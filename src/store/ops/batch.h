@@ -13,7 +13,7 @@ struct batch { // the strings are owned
     bool pinned;
     int64_t created_ms;
     bool open, cancelled, stopped; // takes more jobs; was cancelled; was stopped early because too many failed
-    bool unsettled;                // nothing is left, but one that has ended may be tried again
+    bool unsettled;                // nothing is left, but one may be tried again, or was lost and may come back
     struct batch_limits limits;
     struct batch_counts counts;
     uint64_t expected; // how many jobs were announced; it stays open until they are there. At most BATCH_JOBS_MAX
