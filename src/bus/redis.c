@@ -2,6 +2,7 @@
 // blocking ones: what they wait for has a time.
 #include "bus/kind.h"
 #include "bus/redis_address.h"
+#include "util/clock.h"
 #include "util/error.h"
 
 #include <errno.h>
@@ -52,6 +53,30 @@ static int refused(const redisContext *context, const redisReply *reply, struct 
     return ERR_UNAVAILABLE;
 }
 
+// As redisCommand, which would read for as long as something comes: an answer is whole within COMMAND_S, and not larger
+// than ANSWER_MAX. NULL: it is not, and the connection is of no more use.
+static redisReply *ask(redisContext *context, const char *format, ...)
+{
+    uint64_t until_ms = clock_mono_ms() + (uint64_t)COMMAND_S * 1000;
+    void *reply = NULL;
+    int sent = 0;
+    va_list arguments;
+    va_start(arguments, format);
+    int rc = redisvAppendCommand(context, format, arguments);
+    va_end(arguments);
+    while (rc == REDIS_OK && !sent)
+        rc = redisBufferWrite(context, &sent);
+    while (rc == REDIS_OK && (rc = redisGetReplyFromReader(context, &reply)) == REDIS_OK && !reply) {
+        rc = redisBufferRead(context);
+        if (rc == REDIS_OK && (context->reader->len > ANSWER_MAX || clock_mono_ms() >= until_ms)) {
+            context->err = REDIS_ERR_OTHER;
+            snprintf(context->errstr, sizeof(context->errstr), "the Redis answers without end");
+            rc = REDIS_ERR;
+        }
+    }
+    return reply;
+}
+
 static int log_in(redisContext *context, const char *file, struct buf *ret_reason)
 {
     CLEANUP(redis_login_release) struct redis_login login;
@@ -61,9 +86,9 @@ static int log_in(redisContext *context, const char *file, struct buf *ret_reaso
     if (login.password.len == 0)
         return 0;
     CLEANUP(reply_free)
-    redisReply *reply = login.user.len > 0 ? redisCommand(context, "AUTH %b %b", login.user.data, login.user.len,
-                                                          login.password.data, login.password.len)
-                                           : redisCommand(context, "AUTH %b", login.password.data, login.password.len);
+    redisReply *reply = login.user.len > 0 ? ask(context, "AUTH %b %b", login.user.data, login.user.len,
+                                                 login.password.data, login.password.len)
+                                           : ask(context, "AUTH %b", login.password.data, login.password.len);
     if (!reply)
         return failed(context, ret_reason);
     if (reply->type == REDIS_REPLY_STATUS)
@@ -125,13 +150,13 @@ static void close_link(struct bus_link *link)
 static int publish(struct bus_link *link, struct str message, struct buf *ret_reason)
 {
     CLEANUP(reply_free)
-    redisReply *reply = redisCommand(link->telling, "PUBLISH %s %b", link->options->channel, message.data, message.len);
+    redisReply *reply = ask(link->telling, "PUBLISH %s %b", link->options->channel, message.data, message.len);
     return reply && reply->type == REDIS_REPLY_INTEGER ? 0 : refused(link->telling, reply, ret_reason);
 }
 
 static int subscribe(struct bus_link *link, struct buf *ret_reason)
 {
-    CLEANUP(reply_free) redisReply *reply = redisCommand(link->listening, "SUBSCRIBE %s", link->options->channel);
+    CLEANUP(reply_free) redisReply *reply = ask(link->listening, "SUBSCRIBE %s", link->options->channel);
     return reply && reply->type == REDIS_REPLY_ARRAY ? 0 : refused(link->listening, reply, ret_reason);
 }
 

@@ -1,7 +1,10 @@
 """Servers that tell each other by a Redis: it may be away, slow, refuse, or lose what it was told."""
 
+import contextlib
 import pathlib
+import socket
 import subprocess
+import threading
 
 import pytest
 from support.api import eventually
@@ -98,6 +101,31 @@ def test_a_redis_that_is_killed_or_stands_still_costs_no_line(cluster):
         assert follower.rest()[1]["status"] == "cancelled"
     for server in (here, there):
         await_bus(server, None)
+
+
+def test_what_answers_without_end_in_the_place_of_a_redis_holds_up_nothing(tmp_path):
+    cluster, over = Cluster(tmp_path), threading.Event()
+
+    def drip(peer):
+        with contextlib.suppress(OSError), peer:
+            while not over.wait(0.2):
+                peer.send(b"$")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def accept():
+            with contextlib.suppress(OSError):
+                while True:
+                    threading.Thread(target=drip, args=(listener.accept()[0],), daemon=True).start()
+
+        threading.Thread(target=accept, daemon=True).start()
+        try:
+            server = cluster.add("--bus", f"redis://127.0.0.1:{listener.getsockname()[1]}")
+            await_bus(server, AWAY)
+            server.stop()
+        finally:
+            over.set()
+            cluster.close()
 
 
 def test_its_password_is_in_a_file_and_in_nothing_that_is_shown(tmp_path):
