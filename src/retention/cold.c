@@ -4,7 +4,6 @@
 
 #include <sys/resource.h>
 
-#define SUBJECT      1 // of the lease: there is one mover
 #define NICE         10
 #define QUEUE_SHORT  64 // while more operations wait in the store, it waits too
 #define BUSY_MS      200
@@ -37,7 +36,7 @@ static int send_found(struct cold_mover *it, struct store_cold_look *look)
         .rows = look->ret_rows,
         .row_count = look->ret_row_count,
     };
-    int err = look->ret_count > 0 ? cold_send(it, &pack, &swap) : cold_run(it, &swap.op, STORE_COLD_SWAP);
+    int err = look->ret_count > 0 ? cold_send(it, &pack, &swap) : cold_swap(it, &swap);
     cold_pack_release(&pack);
     if (err == 0) {
         cold_count(it, METRIC_cold_moved_chunks_total, swap.ret_chunks);
@@ -94,10 +93,12 @@ static int hold_lease(struct cold_mover *it)
     if (node == it->node)
         return 0;
     struct store_lease lease = {
-        .lease_kind = LEASE_COLD, .subject = SUBJECT, .ask = {.cause = NODE_LEASE_CLAIM, .node = node}};
+        .lease_kind = LEASE_COLD, .subject = STORE_COLD_SUBJECT, .ask = {.cause = NODE_LEASE_CLAIM, .node = node}};
     int err = cold_run(it, &lease.op, STORE_LEASE);
-    if (err == 0)
+    if (err == 0) {
         it->node = node;
+        it->epoch = lease.ret_lease.epoch;
+    }
     return err == ERR_NODE_FENCED ? ERR_HELD : err;
 }
 
@@ -142,6 +143,10 @@ static uint64_t go_round(struct cold_mover *it)
     bool elsewhere = rc == ERR_HELD;
     if (rc == 0)
         rc = work(it);
+    if (rc == ERR_FENCED || rc == ERR_NODE_FENCED) { // it stood still for so long
+        it->node = 0;
+        elsewhere = true;
+    }
     if (rc >= 0) {
         backoff_reset(&it->backoff);
         return rc == 1 ? 1 : idle_ms(it);

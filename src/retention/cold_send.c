@@ -38,6 +38,13 @@ static int verify(struct cold_mover *it, const char *object, struct str sent)
     return ERR_UNAVAILABLE;
 }
 
+int cold_swap(struct cold_mover *it, struct store_cold_swap *swap)
+{
+    swap->node = it->node;
+    swap->epoch = it->epoch;
+    return cold_run(it, &swap->op, STORE_COLD_SWAP);
+}
+
 int cold_send(struct cold_mover *it, struct cold_pack *pack, struct store_cold_swap *swap)
 {
     struct object_store *objects = it->options.objects;
@@ -47,7 +54,7 @@ int cold_send(struct cold_mover *it, struct cold_pack *pack, struct store_cold_s
         err = verify(it, swap->object, buf_str(&pack->bytes));
     if (err || atomic_load(&it->ends))
         return err ? err : ERR_SHUTTING_DOWN;
-    err = cold_run(it, &swap->op, STORE_COLD_SWAP);
+    err = cold_swap(it, swap);
     // An answer that was lost may have been good: then the object is wanted, and only the sweep can tell.
     if (err == 0 && swap->ret_chunks == 0)
         (void)objects->vtable->remove(objects, swap->object, it->reason);

@@ -3,6 +3,8 @@
 #include "util/clock.h"
 #include "util/id.h"
 
+#define DAMAGED_MS ((uint64_t)3600 * 1000)
+
 // --- Packs
 
 static int drop(struct cold_mover *it, int64_t pack, const char *object)
@@ -46,6 +48,24 @@ static int gather(struct cold_mover *it, struct store_cold_sparse *sparse, struc
     return err;
 }
 
+static bool is_left_alone(const struct cold_mover *it, int64_t pack)
+{
+    uint64_t now_ms = clock_mono_ms();
+    bool found = false;
+    for (size_t i = 0; i < COLD_DAMAGED_MAX && !found; i++)
+        found = it->damaged[i].pack == pack && now_ms < it->damaged[i].until_ms;
+    return found;
+}
+
+static void leave_alone(struct cold_mover *it, int64_t pack)
+{
+    struct cold_damaged *first = &it->damaged[0];
+    for (size_t i = 1; i < COLD_DAMAGED_MAX; i++)
+        if (it->damaged[i].until_ms < first->until_ms)
+            first = &it->damaged[i];
+    *first = (struct cold_damaged){pack, clock_mono_ms() + DAMAGED_MS};
+}
+
 static int rewrite(struct cold_mover *it, struct store_cold_sparse *sparse)
 {
     struct cold_pack pack = {0};
@@ -65,10 +85,13 @@ static int rewrite(struct cold_mover *it, struct store_cold_sparse *sparse)
     cold_pack_release(&pack);
     if (err == 0 && swap.ret_chunks > 0)
         cold_count(it, METRIC_cold_packs_rewritten_total, 1);
+    if (err == 0)
+        it->sparse_after = sparse->ret_pack - 1; // it is empty now, and goes next
     if (err != ERR_CORRUPT && err != ERR_NOT_FOUND)
         return err ? err : 1;
     log_error(it->options.logger, "a pack of cold chunks is not what was stored", LOG_S("object", sparse->ret_object),
               LOG_S("error", error_word(err)));
+    leave_alone(it, sparse->ret_pack);
     return 1; // whoever reads it is told; others are not kept waiting
 }
 
@@ -76,13 +99,12 @@ int cold_tidy(struct cold_mover *it)
 {
     struct store_cold_sparse sparse = {.after = it->sparse_after};
     int rc = cold_run(it, &sparse.op, STORE_COLD_SPARSE);
-    if (rc == 0 && sparse.ret_pack == 0) {
-        it->sparse_after = 0;
-    } else if (rc == 0) {
-        rc = sparse.ret_count == 0 ? drop(it, sparse.ret_pack, sparse.ret_object) : rewrite(it, &sparse);
-        // What was written anew is empty now, and goes next.
-        it->sparse_after = rc == 1 && sparse.ret_count > 0 ? sparse.ret_pack - 1 : sparse.ret_pack;
-    }
+    if (rc == 0)
+        it->sparse_after = sparse.ret_pack;
+    if (rc == 0 && sparse.ret_pack != 0 && sparse.ret_count == 0)
+        rc = drop(it, sparse.ret_pack, sparse.ret_object);
+    else if (rc == 0 && sparse.ret_pack != 0)
+        rc = is_left_alone(it, sparse.ret_pack) ? 1 : rewrite(it, &sparse);
     store_op_release(&sparse.op);
     return rc;
 }
@@ -102,6 +124,16 @@ struct page {
     size_t count;
 };
 
+// What is listed and not known was sent by this mover, which waits for no swap now, or by one before it, whose swaps
+// are refused from now on: so it is an orphan for good, whatever the clocks say. It must be asked after the list.
+static int holds_still(struct cold_mover *it)
+{
+    struct store_lease lease = {.lease_kind = LEASE_COLD,
+                                .subject = STORE_COLD_SUBJECT,
+                                .ask = {.cause = NODE_LEASE_RENEW, .node = it->node, .epoch = it->epoch}};
+    return cold_run(it, &lease.op, STORE_LEASE);
+}
+
 static int sweep_page(struct cold_mover *it, struct page *page)
 {
     struct object_store *objects = it->options.objects;
@@ -113,10 +145,14 @@ static int sweep_page(struct cold_mover *it, struct page *page)
     struct store_cold_known known = {
         .names = (const char(*)[COLD_OBJECT_MAX + 1]) page->names, .count = old, .ret_known = page->known};
     int err = old > 0 ? cold_run(it, &known.op, STORE_COLD_KNOWN) : 0;
+    bool held = false;
     for (size_t i = 0; i < old && err == 0; i++) {
         if (page->known[i])
             continue;
-        err = objects->vtable->remove(objects, page->names[i], it->reason);
+        err = held ? 0 : holds_still(it);
+        held = true;
+        if (err == 0)
+            err = objects->vtable->remove(objects, page->names[i], it->reason);
         cold_count(it, METRIC_cold_orphans_swept_total, err == 0);
     }
     return err;

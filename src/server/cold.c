@@ -4,8 +4,10 @@
 #include "server/artifacts.h"
 #include "util/clock.h"
 
-#define WAITING_MAX 1024 // reads
-#define MEMORY_MAX  ((size_t)128 * 1024 * 1024)
+#define WAITING_MAX  1024 // reads
+#define MEMORY_MAX   ((uint64_t)128 * 1024 * 1024)
+#define MEMORY_LEAST ((uint64_t)16 * 1024 * 1024) // more than one query wants
+#define PART         8                            // of memory_max
 
 struct cold {
     struct cold_options options;
@@ -17,6 +19,11 @@ static uint64_t after_of(const struct config *config)
     int64_t after_ms = 0;
     (void)duration_parse(str_of(config->cold_after), &after_ms); // it was checked when it was set
     return (uint64_t)after_ms;
+}
+
+static size_t memory_of(uint64_t memory_max)
+{
+    return (size_t)MIN(MEMORY_MAX, MAX(MEMORY_LEAST, memory_max / PART));
 }
 
 static int read_range(void *arg, const char *object, uint64_t at, size_t len, struct buf *ret)
@@ -56,7 +63,7 @@ int cold_open(const struct config *config, const struct cold_given *given, struc
                                               .arg = objects,
                                               .threads = (unsigned)config->cold_connections,
                                               .waiting_max = WAITING_MAX,
-                                              .memory_max = MEMORY_MAX,
+                                              .memory_max = memory_of(given->memory_max),
                                               .metrics = given->metrics,
                                               .logger = given->logger,
                                           });

@@ -10,6 +10,7 @@ struct cold_given {
     struct store *store;
     int64_t (*node)(void *arg);
     void *node_arg;
+    uint64_t memory_max; // of the whole server
     struct metrics *metrics;
     const struct logger *logger;
 };

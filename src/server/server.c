@@ -396,7 +396,8 @@ static void server_fetch_quiet(void *arg, const struct quiet_found *found)
 static int server_open_cold(struct server *server)
 {
     CLEANUP(buf_release) struct buf error = {0};
-    const struct cold_given given = {server->store, server_node, server, server->metrics, &server->logger};
+    const struct cold_given given = {server->store,   server_node,    server, budget_max(server->budget),
+                                     server->metrics, &server->logger};
     int err = cold_open(server->config, &given, &server->cold, &error);
     return err ? server_fail(err, "old logs cannot be kept elsewhere (cold)", buf_cstr(&error)) : 0;
 }

@@ -2,6 +2,7 @@
 
 #include "loop/pool.h"
 #include "metrics/metrics.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 #include <stdatomic.h>
@@ -13,8 +14,9 @@
 
 struct cold_reads {
     struct store_cold_source source;
-    struct pool *pool;
-    pthread_mutex_t lock; // of `pool`: who parks, and who ends it
+    pthread_mutex_t lock; // of the following
+    struct pool *pool;    // NULL: at the end
+    struct log_limiter wrong;
     atomic_bool stopping;
     _Atomic size_t held;
 };
@@ -60,10 +62,10 @@ static struct cold_body *body_of(struct cold_wants *wants, int64_t row, uint64_t
 int cold_wants_find(struct store_op *op, int64_t row, uint64_t first, struct str *ret)
 {
     const struct cold_body *body = op->cold ? body_of(op->cold, row, first) : NULL;
-    if (!body || (!body->bytes && body->err == 0))
+    if (!body || !body->bytes)
         return ERR_COLD;
     *ret = str_n(body->bytes, body->place.len);
-    return body->err;
+    return 0;
 }
 
 bool cold_wants_may(const struct store_op *op)
@@ -73,7 +75,7 @@ bool cold_wants_may(const struct store_op *op)
 
 static bool is_wanted(const struct cold_body *body)
 {
-    return !body->bytes && body->err == 0;
+    return !body->bytes && !body->wrong;
 }
 
 bool cold_wants_any(const struct store_op *op)
@@ -139,18 +141,30 @@ static bool take_body(struct cold_body *body, uint64_t begin, const struct buf *
     return true;
 }
 
-// What came otherwise than it was sent is asked for once more, alone.
+static void tell_wrong(struct cold_reads *reads, const struct cold_body *body)
+{
+    uint64_t left_out = 0;
+    pthread_mutex_lock(&reads->lock);
+    bool tells = log_limiter_pass(&reads->wrong, clock_mono_ms(), &left_out);
+    pthread_mutex_unlock(&reads->lock);
+    if (reads->source.metrics)
+        metrics_add(reads->source.metrics, 0, METRIC_cold_read_failures_total, 1);
+    if (tells && reads->source.logger)
+        log_error(reads->source.logger, "a body of a cold chunk is not what was stored", LOG_S("object", body->object),
+                  LOG_I("at", (int64_t)body->place.at), LOG_I("length", (int64_t)body->place.len),
+                  LOG_I("left_out", (int64_t)left_out));
+}
+
+// What came otherwise than it was sent is asked for once more, alone. What answers in the place of S3 may have made it
+// up, so it is nothing that the store would be told for good: it counts as away.
 static int read_again(struct cold_wants *wants, struct cold_body *body)
 {
     CLEANUP(buf_release) struct buf range = {0};
     int err = read_range(wants, body, body, &range);
     if (err || take_body(body, body->place.at, &range))
         return err;
-    body->err = ERR_CORRUPT;
-    if (wants->reads->source.logger)
-        log_error(wants->reads->source.logger, "a body of a cold chunk is not what was stored",
-                  LOG_S("object", body->object), LOG_I("at", (int64_t)body->place.at),
-                  LOG_I("length", (int64_t)body->place.len));
+    body->wrong = true;
+    tell_wrong(wants->reads, body);
     return 0;
 }
 

@@ -13,8 +13,9 @@ struct cold_body {
     uint64_t first;
     char object[COLD_OBJECT_MAX + 1];
     struct cold_place place;
+    size_t raw;  // bytes of payload
     char *bytes; // NULL: not there yet
-    int err;     // why it never will be; 0: none
+    bool wrong;  // what came in its place is not what was stored
 };
 
 struct cold_reads; // of a store: its threads, and what they may hold

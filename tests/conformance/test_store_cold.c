@@ -292,13 +292,13 @@ static void while_it_is_away_warm_logs_are_read_and_cold_ones_later(void **state
     assert_int_equal(read_err(world, cold), 0);
 }
 
-static void what_is_not_what_was_stored_is_corrupt_until_it_is_again(void **state)
+static void what_is_not_what_was_stored_is_away_until_it_is_again(void **state)
 {
     struct world *world = *state;
     int64_t row = make_sealed(world, "e", LINES);
     move_all(world, 1, "v1/one.pack");
     world->objects[0].bytes.data[100] ^= 1;
-    assert_int_equal(read_err(world, row), ERR_CORRUPT);
+    assert_int_equal(read_err(world, row), ERR_COLD);
     struct store_read read = read_of(world, (struct store_read){.row = row, .from = LINES - 1});
     assert_int_equal(read.op.err, 0); // of another body
     store_op_release(&read.op);
@@ -306,7 +306,7 @@ static void what_is_not_what_was_stored_is_corrupt_until_it_is_again(void **stat
     assert_int_equal(read_err(world, row), 0);
     size_t len = world->objects[0].bytes.len;
     world->objects[0].bytes.len = 100;
-    assert_int_equal(read_err(world, row), ERR_CORRUPT);
+    assert_int_equal(read_err(world, row), ERR_COLD);
     world->objects[0].bytes.len = len;
     world->objects[0].name[0] = 'x'; // it is not there
     assert_int_equal(read_err(world, row), ERR_COLD);
@@ -351,6 +351,67 @@ static void a_swap_that_comes_too_late_is_refused(void **state)
     set_error(world, ERR_UNAVAILABLE);
     assert_int_equal(read_err(world, row), 0); // it is in the store
     store_op_release(&found.op);
+}
+
+static int64_t start_node(struct world *world, int64_t former)
+{
+    struct store_node_start start = {.op.kind = STORE_NODE_START, .node_kind = NODE_SERVER, .former = former};
+    assert_int_equal(fixture_run(world->fixture, &start.op), 0);
+    return start.ret_node;
+}
+
+static uint64_t claim(struct world *world, int64_t node)
+{
+    struct store_lease lease = {.op.kind = STORE_LEASE,
+                                .lease_kind = LEASE_COLD,
+                                .subject = STORE_COLD_SUBJECT,
+                                .ask = {.cause = NODE_LEASE_CLAIM, .node = node}};
+    assert_int_equal(fixture_run(world->fixture, &lease.op), 0);
+    return lease.ret_lease.epoch;
+}
+
+// Else what another one has swept meanwhile would be wanted.
+static void a_swap_of_who_does_not_move_any_more_is_refused(void **state)
+{
+    struct world *world = *state;
+    int64_t row = make_sealed(world, "e", 2000), node = start_node(world, 0);
+    struct store_cold_look found = look_at(world, 1);
+    struct store_cold_swap swap = swap_of(world, &found, "v1/one.pack");
+    swap.node = node;
+    swap.epoch = claim(world, node);
+    int64_t other = start_node(world, node); // which takes the first one for gone
+    claim(world, other);
+    assert_int_equal(fixture_run(world->fixture, &swap.op), ERR_FENCED);
+    swap.node = other; // it has it, but had it not when the object was sent
+    assert_int_equal(fixture_run(world->fixture, &swap.op), ERR_FENCED);
+    assert_false(is_known(world, "v1/one.pack"));
+    set_error(world, ERR_UNAVAILABLE);
+    assert_int_equal(read_err(world, row), 0); // it is in the store
+    swap.epoch = claim(world, other);
+    assert_int_equal(fixture_run(world->fixture, &swap.op), 0);
+    assert_int_equal(read_err(world, row), ERR_COLD);
+    store_op_release(&found.op);
+}
+
+// One query may ask for what lies elsewhere only so often, however long the log is.
+static void a_query_fetches_all_that_it_reads_at_once(void **state)
+{
+    struct world *world = *state;
+    int64_t row = make_sealed(world, "e", 40000);
+    assert_true(move_all(world, 1, "v1/one.pack") > 30);
+    struct store_summary query = {.op.kind = STORE_SUMMARY, .row = row};
+    do {
+        unsigned gets = world->gets;
+        assert_int_equal(fixture_run(world->fixture, &query.op), 0);
+        assert_true(world->gets <= gets + 1);
+    } while (query.ret_more);
+    assert_int_equal(query.ret_summary.next, 40000);
+    store_op_release(&query.op);
+    unsigned gets = world->gets;
+    struct store_read read = read_of(world, (struct store_read){.row = row, .closed = true, .max_bytes = 1 << 20});
+    assert_int_equal(read.op.err, 0);
+    assert_int_equal(world->gets, gets + 1);
+    store_op_release(&read.op);
 }
 
 static void pack_is_forgotten(struct world *world, int64_t pack)
@@ -482,9 +543,11 @@ int main(void)
         TEST(what_lies_together_is_read_at_once),
         TEST(a_summary_counts_what_lies_elsewhere),
         TEST(while_it_is_away_warm_logs_are_read_and_cold_ones_later),
-        TEST(what_is_not_what_was_stored_is_corrupt_until_it_is_again),
+        TEST(what_is_not_what_was_stored_is_away_until_it_is_again),
         TEST(what_is_purged_before_the_swap_stays_out),
         TEST(a_swap_that_comes_too_late_is_refused),
+        TEST(a_swap_of_who_does_not_move_any_more_is_refused),
+        TEST(a_query_fetches_all_that_it_reads_at_once),
         TEST(a_pack_of_which_nothing_is_wanted_goes),
         TEST(what_is_left_of_a_pack_is_written_anew),
         TEST(a_front_of_what_lies_elsewhere_is_cut),

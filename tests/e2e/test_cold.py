@@ -161,14 +161,14 @@ def test_who_follows_waits_for_s3_and_goes_on_alone(moved, which, query):
     assert sum(kind == "log" for _, kind, _ in found) == (500 if which == 0 else 20)
 
 
-def test_a_body_that_was_damaged_is_corrupt_until_it_is_whole(moved):
+def test_a_body_that_was_damaged_is_away_until_it_is_whole(moved):
     it, api = moved.cold, moved.cold.api
     [key] = it.packs()
     file = it.s3.files(it.prefix)[key]
     good = file.read_bytes()
     file.write_bytes(good[:50] + bytes([good[50] ^ 1]) + good[51:])
     answer = api.get(f"{PATH}/{moved.id}/logs", query={"limit": 10})
-    assert (answer.status, answer.code) == (500, "corrupt")
+    assert (answer.status, answer.code) == (503, "cold_unavailable")
     assert api.get("/ready", token=None).json() == {"status": "ready"}
     file.write_bytes(good)
     assert api.logs(moved.id) == moved.records
@@ -217,6 +217,50 @@ def test_a_pack_is_written_anew_when_little_of_it_is_left_and_goes_with_the_last
     assert it.api.get(f"{PATH}/{large}/logs").status == 410
     it.api.expect(200, "DELETE", f"{PATH}/{small}", query={"purge": "true"})
     eventually(lambda: it.packs() == [], "nothing is left")
+
+
+def test_a_pack_that_is_damaged_keeps_no_other_from_being_tidied(cold):
+    """Of neither is much wanted. What cannot be written anew is told once."""
+    it = cold()
+    packs, pairs = [], []
+    for _ in range(2):
+        pairs.append([it.seal(messages=[f"{i} {os.urandom(20).hex()}" for i in range(n)]) for n in (2000, 100)])
+        it.cool()
+        it.wait_moved()
+        it.cool("1h")
+        packs += [key for key in it.packs() if key not in packs]
+    it.cool()
+    damaged, whole = packs
+    file = it.s3.files(it.prefix)[damaged]
+    good = file.read_bytes()
+    file.write_bytes(b"x" * len(good))
+    for large, _ in pairs:
+        it.api.expect(200, "DELETE", f"{PATH}/{large}", query={"purge": "true"})
+    eventually(lambda: whole not in it.packs(), "the other one is written anew")
+    assert it.metric("packs_rewritten_total") == 1 and len(it.packs()) == 2
+    it.api.expect(200, "DELETE", f"{PATH}/{pairs[1][1]}", query={"purge": "true"})
+    eventually(lambda: it.packs() == [damaged], "and goes")
+    id = it.seal(lines=10)
+    eventually(lambda: len(it.packs()) == 2, "another log is moved")
+    said = [entry for entry in it.server.log() if entry["message"] == "a pack of cold chunks is not what was stored"]
+    assert len(said) == 1 and said[0]["object"] in damaged
+    file.write_bytes(good)
+    assert len(it.api.logs(pairs[0][1])) == 100 and len(it.api.logs(id)) == 10
+
+
+def test_a_service_that_does_not_know_where_a_list_begins_is_swept_all_the_same(cold):
+    it = cold()
+
+    def begin_anew(request):
+        request.target = request.target.partition("&start-after")[0]
+
+    it.seal(lines=10)
+    it.proxy.fault = begin_anew
+    it.cool()
+    it.wait_moved()
+    eventually(lambda: it.proxy.count("list") > 1, "it has looked for more")
+    it.seal(lines=10)  # which goes when the sweep is over
+    eventually(lambda: len(it.packs()) == 2, "it goes on")
 
 
 def test_retention_reaches_into_s3_also_after_an_outage(cold):

@@ -8,7 +8,7 @@
 
 struct taking {
     struct s3_objects *into;
-    const char *prefix;
+    const char *prefix, *after;
     size_t prefix_len;
     unsigned limit;
     bool wrong;
@@ -26,6 +26,8 @@ static void take_object(void *arg, const struct str fields[S3_FIELDS])
     }
     const char *rest = key + it->prefix_len;
     snprintf(it->into->last, sizeof(it->into->last), "%s", rest);
+    if (strcmp(rest, it->after) <= 0)
+        return; // whoever does not know start-after begins anew
     bool ours = blob_key_valid(str_of(rest)) && str_to_u64(fields[1], &object.size) &&
                 time_parse_rfc3339(fields[2], &object.changed_ms);
     if (!ours || it->into->count == it->limit)
@@ -41,7 +43,7 @@ static void take_object(void *arg, const struct str fields[S3_FIELDS])
 static int list_page(struct blob_s3 *s3, struct blob_op *op, struct taking *it, const char *after)
 {
     CLEANUP(buf_release) struct buf query = {0};
-    struct s3_head head;
+    struct s3_head head = {0}; // if nothing is answered
     buf_printf(&query, "encoding-type=url&list-type=2&max-keys=%u&prefix=", it->limit);
     s3_encode(&query, str_of(it->prefix));
     if (after[0]) {
@@ -65,7 +67,7 @@ int s3_list_objects(struct blob_s3 *s3, struct blob_op *op, const char *beneath,
 {
     CLEANUP(free_ptr) char *prefix = xasprintf("%s%s", s3->prefix, beneath);
     CLEANUP(free_ptr) char *from = xstrdup(after);
-    struct taking it = {.into = ret, .prefix = prefix, .prefix_len = strlen(prefix), .limit = limit};
+    struct taking it = {.into = ret, .prefix = prefix, .prefix_len = strlen(prefix), .after = after, .limit = limit};
     int err = 0;
     *ret = (struct s3_objects){0};
     for (int page = 0; page < PAGES_MAX; page++) {

@@ -179,10 +179,9 @@ int catalogue_cold_forget(struct sql *sql, int64_t row, uint64_t end, bool *ret_
 int catalogue_cold_drop(struct sql *sql, int64_t pack); // ERR_CONFLICT
 int catalogue_cold_sparse(struct sql *sql, struct store_cold_sparse *query);
 int catalogue_cold_known(struct sql *sql, const struct store_cold_known *query);
-// Where the chunk that begins at `first` lies, and those behind it (backward: before it), until they have `raw_max` of
-// payload.
+// Where the chunk that begins at `first` lies, and those behind it (backward: before it).
 int catalogue_cold_places(struct sql *sql, int64_t row, uint64_t first, bool backward, struct cold_body *ret,
-                          size_t max, size_t raw_max, size_t *ret_count);
+                          size_t max, size_t *ret_count);
 
 // --- list.c
 #define CATALOGUE_LIST_MAX 10000
@@ -219,6 +218,8 @@ int catalogue_node_sign(struct sql *sql, int64_t node, struct node_sign *ret);
 // --- leases.c
 // All 0: there is none.
 int catalogue_lease_get(struct sql *sql, enum lease_kind kind, int64_t subject, struct node_lease *ret);
+// ERR_FENCED: it is not the node's, or not of this epoch (0: of any). It stays as it is until the transaction ends.
+int catalogue_lease_stands(struct sql *sql, enum lease_kind kind, int64_t subject, int64_t node, uint64_t epoch);
 // Decides with node_lease_next, and writes. Returns its refusals, or ERR_NODE_FENCED.
 int catalogue_lease_change(struct sql *sql, enum lease_kind kind, int64_t subject, const struct node_lease_ask *ask,
                            int64_t now_ms, struct node_lease *ret);

@@ -326,26 +326,24 @@ int catalogue_cold_known(struct sql *sql, const struct store_cold_known *query)
 // --- Where bodies are
 
 int catalogue_cold_places(struct sql *sql, int64_t row, uint64_t first, bool backward, struct cold_body *ret,
-                          size_t max, size_t raw_max, size_t *ret_count)
+                          size_t max, size_t *ret_count)
 {
     CLEANUP(sql_reset)
     struct sql_statement *places = sql_statement(sql, backward ? CATALOGUE_COLD_BEFORE : CATALOGUE_COLD_FROM);
     sql_bind_i64(places, 1, row);
     sql_bind_u64(places, 2, first);
     sql_bind_i64(places, 3, (int64_t)max);
-    size_t raw = 0;
     int rc = 0;
-    for (*ret_count = 0; *ret_count < max && (*ret_count == 0 || raw < raw_max) && (rc = sql_row(places)) == 1;
-         ++*ret_count) {
+    for (*ret_count = 0; *ret_count < max && (rc = sql_row(places)) == 1; ++*ret_count) {
         struct str object = sql_text(places, 5);
         struct cold_body *body = &ret[*ret_count];
         *body = (struct cold_body){
             .row = row,
             .first = sql_u64(places, 0),
+            .raw = (size_t)sql_u64(places, 1),
             .place = {sql_u64(places, 2), (uint32_t)sql_u64(places, 3), sql_u64(places, 4)},
         };
         snprintf(body->object, sizeof(body->object), "%.*s", STR_ARGS(object));
-        raw += (size_t)sql_u64(places, 1);
     }
     return MIN(rc, 0);
 }

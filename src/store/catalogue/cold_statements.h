@@ -21,7 +21,7 @@
                         "LIMIT 1")                                                                                     \
     X(COLD_PACK_CHUNKS,                                                                                                \
       "SELECT c.execution, c.first, c.count, c.raw, c.place, c.length, c.checksum, e.execution_id FROM cold_chunks c " \
-      "JOIN executions e ON e.id = c.execution WHERE c.pack = ?1 ORDER BY c.place LIMIT ?2")                           \
+      "JOIN executions e ON e.id = c.execution WHERE c.pack = ?1 AND e.purged = 0 ORDER BY c.place LIMIT ?2")          \
     X(COLD_ADD, "INSERT INTO cold_chunks(execution, first, count, raw, pack, place, length, checksum) "                \
                 "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT(execution, first) DO NOTHING")                     \
     X(COLD_CHILL, "UPDATE chunks SET body = ?4 WHERE execution = ?1 AND first = ?2 AND count = ?3 AND "                \

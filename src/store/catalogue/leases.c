@@ -13,6 +13,14 @@ int catalogue_lease_get(struct sql *sql, enum lease_kind kind, int64_t subject, 
     return MIN(rc, 0);
 }
 
+int catalogue_lease_stands(struct sql *sql, enum lease_kind kind, int64_t subject, int64_t node, uint64_t epoch)
+{
+    struct node_lease now;
+    int err = catalogue_lease_get(sql, kind, subject, &now);
+    bool stands = now.node == node && (epoch == 0 || now.epoch == epoch);
+    return err < 0 || stands ? err : ERR_FENCED;
+}
+
 static int lease_set(struct sql *sql, enum lease_kind kind, int64_t subject, const struct node_lease *now,
                      const struct node_lease *next)
 {

@@ -8,6 +8,7 @@
 
 #define STORE_COLD_ROWS_MAX  1024 // executions that one look finds
 #define STORE_COLD_NAMES_MAX 256
+#define STORE_COLD_SUBJECT   1 // of LEASE_COLD: there is one mover
 // A pack that was made so long ago is not taken any more: the sweep may have taken its object for an orphan.
 #define STORE_COLD_SWAP_MS ((int64_t)6 * 3600 * 1000)
 
@@ -70,10 +71,13 @@ struct store_cold_known {
 // --- Commits
 
 // In one transaction, bodies give way to their places in an object that is whole. What has changed or was purged since
-// it was looked at stays as it is. ERR_EXPIRED: it was made too long ago (STORE_COLD_SWAP_MS). ERR_HELD: a server of a
-// version that could not read them is at work.
+// it was looked at stays as it is. ERR_FENCED: another node moves now, and may have taken the object for an orphan.
+// ERR_EXPIRED: it was made too long ago (STORE_COLD_SWAP_MS). ERR_HELD: a server of a version that could not read them
+// is at work.
 struct store_cold_swap {
     struct store_op op;
+    int64_t node; // that holds LEASE_COLD, with this epoch, since before it was sent; 0: is not asked for
+    uint64_t epoch;
     const char *object;
     int64_t made_ms;   // before it was sent
     int64_t from_pack; // they lie in this pack; 0: in the store

@@ -61,6 +61,8 @@ static int load_chunk(const struct session *session, const struct log_extent *ex
     struct str body = sql_bytes(find, 0);
     const struct cold_ask cold = {.row = extent->row, .first = extent->first, .ahead = COLD_AHEAD};
     int err = body.len == 0 ? session_cold_body(session, &cold, &body) : 0;
+    if (err == ERR_CORRUPT)
+        return 0; // it was cut or purged between the two statements
     if (err == 0)
         err = chunk_decode_stored(body.data, body.len, ret);
     return err < 0 ? err : 1;

@@ -17,10 +17,12 @@ struct cold_ask {
     int64_t row;
     uint64_t first; // where the chunk begins
     bool backward;
-    size_t ahead; // bytes of payload that will be wanted behind it (backward: before it)
+    bool closed;  // chunks stay as they are stored
+    size_t ahead; // bytes that will be wanted behind it (backward: before it): of payload, or closed, as stored
 };
 // Gives the body of a chunk that has none in the store, as a view until the next call. ERR_COLD: it is not there yet;
-// then the query may say so, and runs again when it is; or it cannot be had now.
+// then the query may say so, and runs again when it is; or it cannot be had now. ERR_CORRUPT: nobody knows where it is,
+// or, outside a snapshot, the chunk has gone since.
 int session_cold_body(const struct session *session, const struct cold_ask *ask, struct str *ret);
 
 // --- query_execution.c, for any thread with a session of its own

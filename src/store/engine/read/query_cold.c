@@ -7,20 +7,21 @@
 int session_cold_body(const struct session *session, const struct cold_ask *ask, struct str *ret)
 {
     struct cold_body places[COLD_WANTED_MAX];
-    size_t count = 0;
+    size_t count = 0, bytes = 0, wanted = 0;
     if (!session->op)
         return ERR_COLD;
     int err = cold_wants_find(session->op, ask->row, ask->first, ret);
     if (err != ERR_COLD || !cold_wants_may(session->op))
         return err;
-    err = catalogue_cold_places(session->sql, ask->row, ask->first, ask->backward, places, COLD_WANTED_MAX, ask->ahead,
-                                &count);
+    err = catalogue_cold_places(session->sql, ask->row, ask->first, ask->backward, places, COLD_WANTED_MAX, &count);
     if (err < 0)
         return err;
     if (count == 0 || places[0].first != ask->first)
-        return ERR_CORRUPT;            // a chunk without a body
-    for (size_t i = 0; i < count; i++) // in the order of their places
-        cold_wants_add(session->op, &places[ask->backward ? count - 1 - i : i]);
+        return ERR_CORRUPT; // a chunk without a body
+    for (; wanted < count && (wanted == 0 || bytes < ask->ahead); wanted++)
+        bytes += ask->closed ? places[wanted].place.len : places[wanted].raw;
+    for (size_t i = 0; i < wanted; i++) // in the order of their places
+        cold_wants_add(session->op, &places[ask->backward ? wanted - 1 - i : i]);
     return ERR_COLD;
 }
 

@@ -26,6 +26,7 @@ struct cold_ask reading_cold_ask(const struct reading *reading, uint64_t first)
         .row = read->row,
         .first = first,
         .backward = read->backward,
+        .closed = read->closed,
         .ahead = read->max_bytes - MIN(reading->bytes, read->max_bytes),
     };
 }

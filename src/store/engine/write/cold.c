@@ -32,9 +32,14 @@ int commit_cold_swap(struct transaction *tx, struct store_op *op)
 {
     struct store_cold_swap *swap = CONTAINER_OF(op, struct store_cold_swap, op);
     swap->ret_chunks = swap->ret_bytes = 0;
+    int err = 0;
+    if (swap->node != 0)
+        err = catalogue_lease_stands(tx->session.sql, LEASE_COLD, STORE_COLD_SUBJECT, swap->node, swap->epoch);
+    if (err < 0)
+        return commit_refuse(op, err);
     if (transaction_now_ms(tx) - swap->made_ms > STORE_COLD_SWAP_MS)
         return commit_refuse(op, ERR_EXPIRED);
-    int err = swap->count > 0 ? catalogue_cold_readers(tx->session.sql) : 0;
+    err = swap->count > 0 ? catalogue_cold_readers(tx->session.sql) : 0;
     if (err < 0)
         return commit_refuse(op, err);
     err = swap->count > 0 ? move_all(tx, swap) : 0;

@@ -67,14 +67,6 @@ int commit_complete(struct transaction *tx, struct store_op *op)
 
 // --- Everything else, as one change
 
-// A node that is fenced may not change it.
-static int update_by_node(struct transaction *tx, const struct store_update *update)
-{
-    struct node_lease lease;
-    int err = catalogue_lease_get(tx->session.sql, LEASE_RUNNER, update->row, &lease);
-    return err < 0 ? err : lease.node == update->node ? 0 : ERR_FENCED;
-}
-
 static int update_judge(struct transaction *tx, const struct store_update *update, const struct head *head,
                         struct outcome *ret_outcome, char **ret_metadata)
 {
@@ -83,7 +75,9 @@ static int update_judge(struct transaction *tx, const struct store_update *updat
     if (update->epoch != 0 && update->epoch != head->sequence.epoch)
         return ERR_FENCED;
     *ret_outcome = head_outcome(head);
-    int err = update->node != 0 ? update_by_node(tx, update) : 0;
+    int err = 0;
+    if (update->node != 0) // one that was fenced may not change it
+        err = catalogue_lease_stands(tx->session.sql, LEASE_RUNNER, update->row, update->node, 0);
     if (err < 0)
         return err;
     bool quiet = update->has_outcome && update->outcome.cause == OUTCOME_QUIET;
