@@ -170,6 +170,40 @@ static void a_key_makes_one_batch_within_a_day(void **state)
     assert_int_equal(queue_ask_number(queue, "SELECT count(*) FROM batches"), 2);
 }
 
+static int create_by_name(struct queue *queue, const char *owner, uint64_t hash, struct store_batch_create *ret)
+{
+    *ret = (struct store_batch_create){
+        .op.kind = STORE_BATCH_CREATE, .batch = {.account = queue->account, .expected = 2}, .request_hash = hash};
+    ret->batch.batch_id = xstrdup("b");
+    ret->batch.owner = owner ? xstrdup(owner) : NULL;
+    assert_int_equal(sql_begin(queue->sql, SQL_WRITE), 0);
+    int err = catalogue_batch_create(queue->sql, ret, queue->now_ms);
+    assert_int_equal(err < 0 ? sql_rollback(queue->sql) : sql_commit(queue->sql), 0);
+    return err;
+}
+
+static void the_same_request_goes_on_with_a_batch_of_its_name_that_is_not_whole(void **state)
+{
+    struct queue *queue = *state;
+    struct store_batch_create create;
+    assert_int_equal(create_by_name(queue, NULL, 1, &create), 0);
+    int64_t batch = create.batch.row;
+    assert_false(create.ret_existed);
+    store_op_release(&create.op);
+    assert_int_equal(queue_add(queue, batch, 0, &plain, NULL), 0);
+    assert_int_equal(create_by_name(queue, NULL, 1, &create), 0);
+    assert_true(create.ret_existed);
+    assert_int_equal(create.batch.row, batch);
+    store_op_release(&create.op);
+    assert_int_equal(create_by_name(queue, NULL, 2, &create), ERR_CONFLICT); // another request
+    store_op_release(&create.op);
+    assert_int_equal(create_by_name(queue, "key_1", 1, &create), ERR_CONFLICT); // somebody else's
+    store_op_release(&create.op);
+    assert_int_equal(queue_add(queue, batch, 1, &plain, NULL), 0);
+    assert_int_equal(create_by_name(queue, NULL, 1, &create), ERR_CONFLICT); // it is whole
+    store_op_release(&create.op);
+}
+
 static void a_batch_takes_as_many_as_it_was_announced_with_and_each_once(void **state)
 {
     struct queue *queue = *state;
@@ -698,6 +732,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_batch_is_given_back_as_it_was_made),
         TEST(a_key_makes_one_batch_within_a_day),
+        TEST(the_same_request_goes_on_with_a_batch_of_its_name_that_is_not_whole),
         TEST(a_batch_takes_as_many_as_it_was_announced_with_and_each_once),
         TEST(more_than_a_batch_may_have_is_refused),
         TEST(never_more_than_parallel_are_ready_or_claimed),

@@ -58,11 +58,12 @@ static void added(struct call *call, int err, const struct batch_refusal *refusa
 }
 
 // Jobs of a batch that cannot be had whole must not run, nor may it wait for the rest for ever. If only the store was
-// away, the same request with its key goes on.
+// away, the same request goes on, by its key or the batch's name.
 static void added_first(struct call *call, int err, const struct batch_refusal *refusal, const struct batch *batch)
 {
     bool final = err == ERR_NOT_FOUND || err == ERR_INVALID || err == ERR_CONFLICT || err == ERR_RATE;
-    bool keyed = call->request && http_header(call->request, STR("Idempotency-Key")).len > 0;
+    bool keyed = (call->request && http_header(call->request, STR("Idempotency-Key")).len > 0) ||
+                 json_is_string(json_object_get(call->body, "batch_id"));
     added(call, err, refusal, batch);
     if (err && (final || !keyed))
         change(call, (struct store_batch_change){.cancel = true, .reason = STR(NOT_WHOLE)}, false);

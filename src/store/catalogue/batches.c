@@ -24,6 +24,33 @@ static int batch_by_key(struct sql *sql, const struct store_batch_create *create
     return same ? 0 : ERR_IDEMPOTENCY;
 }
 
+// Of a request without a key its batch_id tells which batch it is about. While that has not all of its jobs, as the
+// store went away between, the same request goes on; else the name is taken: ERR_CONFLICT.
+static int batch_by_name(struct sql *sql, const struct store_batch_create *create, int64_t now_ms, int64_t *ret_row)
+{
+    struct batch_row found;
+    const char *owner = create->batch.owner;
+    int err = catalogue_batch_find(sql, create->batch.account, str_of(create->batch.batch_id), ret_row);
+    if (err == ERR_NOT_FOUND) {
+        *ret_row = 0;
+        return 0;
+    }
+    struct sql_statement *same = err == 0 ? sql_statement(sql, CATALOGUE_BATCH_SAME) : NULL;
+    if (err == 0) {
+        sql_bind_i64(same, 1, *ret_row);
+        sql_bind_u64(same, 2, create->request_hash);
+        sql_bind_i64(same, 3, now_ms - IDEMPOTENCY_MS);
+        sql_bind_text(same, 4, owner ? str_of(owner) : STR(""));
+        err = sql_number(same, ret_row);
+    }
+    if (err == 0)
+        err = batch_load(sql, *ret_row, &found);
+    if (err < 0)
+        return err == ERR_NOT_FOUND ? ERR_CONFLICT : err;
+    bool whole = found.cancelled || batch_total(&found.counts) >= found.expected;
+    return whole || create->idempotency_key.len > 0 ? ERR_CONFLICT : 0;
+}
+
 static int batch_insert(struct sql *sql, const struct store_batch_create *create, int64_t now_ms, int64_t *ret_row)
 {
     const struct batch *batch = &create->batch;
@@ -61,7 +88,7 @@ static void batch_name(struct batch *batch, int64_t now_ms)
 int catalogue_batch_create(struct sql *sql, struct store_batch_create *create, int64_t now_ms)
 {
     struct batch *batch = &create->batch;
-    int64_t row = 0, taken;
+    int64_t row = 0;
     create->ret_existed = false;
     if (batch->expected > BATCH_JOBS_MAX)
         return ERR_TOO_LARGE;
@@ -70,9 +97,9 @@ int catalogue_batch_create(struct sql *sql, struct store_batch_create *create, i
         return err == ERR_EXPIRED ? ERR_UNAUTHORIZED : err; // its credential was deleted together with it
     if (create->idempotency_key.len > 0)
         err = batch_by_key(sql, create, now_ms, &row);
-    create->ret_existed = err == 0 && row != 0;
     if (err == 0 && row == 0 && batch->batch_id)
-        err = catalogue_batch_find(sql, batch->account, str_of(batch->batch_id), &taken) == 0 ? ERR_CONFLICT : 0;
+        err = batch_by_name(sql, create, now_ms, &row);
+    create->ret_existed = err == 0 && row != 0;
     if (err == 0 && row == 0) {
         batch_name(batch, now_ms);
         err = batch_insert(sql, create, now_ms, &row);

@@ -127,6 +127,9 @@
     X(BATCH_NAME, "SELECT batch_id FROM batches WHERE id = ?1")                                                        \
     X(BATCH_OF, "SELECT id FROM batches WHERE account = ?1 AND batch_id = ?2")                                         \
     X(BATCH_BY_KEY, "SELECT id, request_hash, created_ms FROM batches WHERE account = ?1 AND idempotency_key = ?2")    \
+    /* Made by the same request, which had no key. */                                                                  \
+    X(BATCH_SAME, "SELECT id FROM batches WHERE id = ?1 AND request_hash = ?2 AND created_ms >= ?3 "                   \
+                  "AND coalesce(owner, '') = ?4 AND idempotency_key IS NULL")                                          \
     X(BATCH_KEY_FORGET, "UPDATE batches SET idempotency_key = NULL WHERE id = ?1")                                     \
     X(BATCH_SET,                                                                                                       \
       "UPDATE batches SET expected = ?2, open = ?3, cancelled = ?4, stopped = ?5, turn = ?6, active = ?7, "            \

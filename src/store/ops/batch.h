@@ -29,7 +29,9 @@ struct store_batch_create { // ERR_CONFLICT: the identifier is taken. ERR_TOO_LA
     struct batch batch; // in: account, batch_id (NULL: made), owner, name, limits, open, expected …; out: as stored
     struct str idempotency_key; // empty: none. Kept for 24 h
     uint64_t request_hash;      // another hash with the same key: ERR_IDEMPOTENCY
-    bool ret_existed;           // the same key and body as before: go on adding; jobs that exist already are skipped
+    // The same key and body as before; or, without a key, the same batch_id and body, of a batch that has not all of
+    // its jobs yet. Go on adding; jobs that exist already are skipped.
+    bool ret_existed;
 };
 
 #define BATCH_ADD_MAX 256

@@ -11,6 +11,7 @@
 #define NEWS_AT_ONCE   4096
 #define NEWS_REST_MS   50    // between two looks because of hints
 #define FAILOVER_MS    60000 // by so much the clocks of two primaries may differ
+#define UNSURE_MAX     64    // the writer takes half a minute for each
 #define CHANNEL_PREFIX "runnel_"
 
 struct peers {
@@ -21,7 +22,9 @@ struct peers {
     bool started;
     pthread_mutex_t mutex;
     pthread_cond_t wake;
-    bool ends, due; // due: there are news
+    bool ends, due;              // due: there are news
+    uint64_t unsure[UNSURE_MAX]; // own transactions of which it is not known whether they are there
+    size_t unsure_count;
     // --- The thread's
     struct sql *sql;   // NULL: not connected
     int64_t looked_ms; // when the last look was, by the database's clock
@@ -164,6 +167,59 @@ static int read_news(struct peers *peers, int64_t oldest)
     return 0;
 }
 
+// --- Own transactions whose outcome nobody has heard
+
+void peers_unsure(struct peers *peers, uint64_t transaction)
+{
+    pthread_mutex_lock(&peers->mutex);
+    if (peers->unsure_count < UNSURE_MAX)
+        peers->unsure[peers->unsure_count++] = transaction;
+    pthread_mutex_unlock(&peers->mutex);
+}
+
+static void forget_unsure(struct peers *peers, uint64_t transaction)
+{
+    pthread_mutex_lock(&peers->mutex);
+    for (size_t i = 0; i < peers->unsure_count; i++)
+        if (peers->unsure[i] == transaction)
+            peers->unsure[i--] = peers->unsure[--peers->unsure_count];
+    pthread_mutex_unlock(&peers->mutex);
+}
+
+// Its watchers have heard nothing of it either, so they look.
+static int hear_own(struct peers *peers, uint64_t transaction)
+{
+    CLEANUP(sql_reset) struct sql_statement *rows = sql_statement(peers->sql, POSTGRES_NEWS_OWN);
+    sql_bind_u64(rows, 1, transaction);
+    sql_bind_u64(rows, 2, peers->store->sender);
+    int rc;
+    while ((rc = sql_row(rows)) == 1)
+        announce(peers, rows);
+    if (rc < 0)
+        return rc;
+    missed(peers);
+    forget_unsure(peers, transaction);
+    return 0;
+}
+
+// One that is older than all that are under way is over. One that another primary has never heard of is not, for long:
+// then others get its number, and what this server has told by those is announced to it, which changes nothing.
+static int look_at_own(struct peers *peers, int64_t oldest)
+{
+    uint64_t unsure[UNSURE_MAX];
+    pthread_mutex_lock(&peers->mutex);
+    size_t count = peers->unsure_count;
+    memcpy(unsure, peers->unsure, count * sizeof(*unsure));
+    pthread_mutex_unlock(&peers->mutex);
+    int err = 0;
+    for (size_t i = 0; i < count && err == 0; i++)
+        if (unsure[i] < (uint64_t)oldest)
+            err = hear_own(peers, unsure[i]);
+    return err;
+}
+
+// --- A look
+
 struct now {
     int64_t ms, oldest, timeline;
 };
@@ -204,6 +260,8 @@ static int look(struct peers *peers)
         store_announce(&peers->store->engine.base, &(struct store_news){.kind = NEWS_MISSED});
     if (err == 0)
         err = read_news(peers, now.oldest);
+    if (err == 0)
+        err = look_at_own(peers, now.oldest);
     if (err == 0) {
         peers->looked_ms = now.ms;
         peers->timeline = now.timeline;

@@ -18,6 +18,9 @@ void peers_free(struct peers **peers);                 // ends the threads; does
 const char *peers_bus_away(const struct peers *peers); // as store_bus_away
 // The writer has committed: others hear of it. Never waits.
 void peers_committed(struct peers *peers, const struct transaction *tx);
+// It is not known whether this transaction of the writer's was committed, and its operations have failed. If it turns
+// out that it was, this server hears of it as the others do. Never waits.
+void peers_unsure(struct peers *peers, uint64_t transaction);
 
 // log_engine.tell
 int peers_tell(struct transaction *tx, const struct store_news *news, const int64_t *subjects, size_t count,

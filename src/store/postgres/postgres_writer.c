@@ -42,7 +42,10 @@ static int learn_outcome(struct postgres_store *store, const struct sql_postgres
         usleep(POSTGRES_RETRY_MS * 1000);
         rc = sql_postgres_committed(store->sql, mark);
     }
-    // What may be there is sent again by who can, and is known by its numbers then.
+    // What may be there is sent again by who can, and is known by its numbers then. What it tells others, this server
+    // must hear too, if it is there.
+    if (rc < 0)
+        peers_unsure(store->peers, mark->transaction);
     return rc == 1 ? 0 : ERR_UNAVAILABLE;
 }
 

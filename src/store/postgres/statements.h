@@ -17,6 +17,8 @@
     X(NEWS_SINCE, "SELECT id, kind, account, subject, value, words, transaction_id FROM news WHERE (transaction_id, "  \
                   "id) > (?1, ?4) "                                                                                    \
                   "AND sender <> ?2 ORDER BY transaction_id, id LIMIT ?3")                                             \
+    X(NEWS_OWN, "SELECT id, kind, account, subject, value, words FROM news WHERE transaction_id = ?1 AND sender = ?2 " \
+                "ORDER BY id")                                                                                         \
     X(NEWS_EXPIRE, "DELETE FROM news WHERE made_ms < ?1")                                                              \
     X(META_GET, "SELECT value FROM meta WHERE name = ?1")                                                              \
     /* Of those who make it at the same time, the first one has. */                                                    \

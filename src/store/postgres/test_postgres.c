@@ -1,6 +1,6 @@
 // What only this adapter does: merging by another connection, transactions whose connection is lost, several servers on
 // one database. The conformance suite has the rest.
-#include "store/postgres/postgres_store.h"
+#include "store/postgres/postgres_private.h"
 #include "store/sql/postgres.h"
 #include "store/sql_fixture.h"
 #include "store/store_fixture.h"
@@ -282,6 +282,38 @@ static void news_reach_a_server_that_was_cut_off(void **state)
     store_free(&other);
 }
 
+// The operation was refused, and nobody here knows that it was committed all the same.
+static void a_server_hears_what_it_has_told_without_knowing(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t account = fixture_account(fixture, "a");
+    struct heard heard = {.mutex = PTHREAD_MUTEX_INITIALIZER, .more = PTHREAD_COND_INITIALIZER};
+    struct store *store = second_server(fixture, &heard);
+    struct store_key_create key = {.op.kind = STORE_KEY_CREATE,
+                                   .key = {.account = account, .role = ROLE_VIEWER, .name = xstrdup("n")},
+                                   .key.key_id = xstrdup("key_1")};
+    assert_int_equal(fixture_run(fixture, &key.op), 0);
+    struct store_key_revoke revoke = {
+        .op.kind = STORE_KEY_REVOKE, .account = account, .key_id = STR("key_1"), .role = ROLE_OPERATOR};
+    struct store *other = fixture->store;
+    fixture->store = store;
+    assert_int_equal(fixture_run(fixture, &revoke.op), 0);
+    fixture->store = other;
+    CLEANUP(free_ptr) char *name = database_of(fixture->folder);
+    CLEANUP(free_ptr) char *where = sql_fixture_database(engine, name);
+    CLEANUP(sql_fixture_close) struct sql *sql = sql_fixture_connect_to(where);
+    int64_t transaction = number_of(sql, "SELECT transaction_id FROM news");
+    peers_unsure(postgres_store_of(store)->peers, (uint64_t)transaction + 1000000); // not over yet
+    peers_unsure(postgres_store_of(store)->peers, (uint64_t)transaction);
+    pthread_mutex_lock(&heard.mutex);
+    while (heard.revoked == 0)
+        pthread_cond_wait(&heard.more, &heard.mutex);
+    pthread_mutex_unlock(&heard.mutex);
+    assert_int_equal(heard.revoked, revoke.ret_row);
+    store_op_release(&key.op);
+    store_free(&store);
+}
+
 // Then PostgreSQL writes the row's new version beside the old one, and touches no index.
 static void no_index_holds_what_an_append_changes(void **state)
 {
@@ -428,6 +460,7 @@ int main(void)
                                         fixture_tear_down),
         cmocka_unit_test_setup_teardown(the_end_of_a_log_is_told_to_other_servers, set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(news_reach_a_server_that_was_cut_off, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(a_server_hears_what_it_has_told_without_knowing, set_up, fixture_tear_down),
         cmocka_unit_test(the_outcome_of_a_transaction_is_known_on_its_own_timeline_alone),
         cmocka_unit_test(a_connection_that_has_ended_meanwhile_costs_no_transaction),
         cmocka_unit_test(a_server_that_takes_no_more_writes_is_left),
