@@ -88,7 +88,7 @@ static int show_backlog(struct cold_mover *it)
 static int hold_lease(struct cold_mover *it)
 {
     int64_t node = it->options.node(it->options.node_arg);
-    if (node == 0)
+    if (node <= 0)
         return ERR_HELD;
     if (node == it->node)
         return 0;
@@ -153,7 +153,7 @@ static uint64_t go_round(struct cold_mover *it)
     }
     it->cursor = (struct cold_cursor){0};
     if (elsewhere)
-        return it->options.node(it->options.node_arg) == 0 ? BUSY_MS : ELSEWHERE_MS;
+        return it->options.node(it->options.node_arg) <= 0 ? BUSY_MS : ELSEWHERE_MS;
     tell_failure(it, rc);
     return MAX(backoff_lost(&it->backoff, 0), (uint64_t)BUSY_MS);
 }

@@ -15,7 +15,7 @@ struct cold_mover;
 struct cold_options {
     struct store *store;
     struct object_store *objects;
-    int64_t (*node)(void *arg); // in whose name the lease is claimed; on any thread
+    int64_t (*node)(void *arg); // in whose name the lease is claimed; on any thread. 0 or less: none yet
     void *node_arg;
     struct metrics *metrics;
     const struct logger *logger;

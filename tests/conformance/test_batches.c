@@ -287,6 +287,28 @@ static void a_batch_is_over_when_its_lost_job_is_back_or_sealed(void **state)
     }
 }
 
+static void a_cancel_ends_what_is_lost_before_and_after_it(void **state)
+{
+    struct queue *queue = *state;
+    for (int after = 0; after <= 1; after++) {
+        int64_t batch = queue_batch(queue, &(struct batch){.expected = 1}), row;
+        struct store_batch_change cancel = {.row = batch, .cancel = true};
+        add(queue, batch, 1, &plain, &row);
+        assert_int_equal(queue_claim(queue, row), 0);
+        if (after)
+            assert_int_equal(queue_change(queue, &cancel), 0);
+        assert_int_equal(queue_ask(queue, row, &(struct outcome_ask){.cause = OUTCOME_SILENT}), 0);
+        queue_settle(queue);
+        if (!after)
+            assert_int_equal(queue_change(queue, &cancel), 0);
+        queue_settle(queue);
+        store_op_release(&cancel.op);
+        assert_int_equal(stands(queue, batch), BATCH_CANCELLED);
+        CLEANUP(execution_release) struct execution execution = queue_get(queue, row);
+        assert_int_equal(execution.status, STATUS_CANCELLED);
+    }
+}
+
 static void a_lost_job_that_is_given_back_waits_for_a_place(void **state)
 {
     struct queue *queue = *state;
@@ -738,6 +760,7 @@ int main(void)
         TEST(never_more_than_parallel_are_ready_or_claimed),
         TEST(a_lost_job_gives_its_place_up),
         TEST(a_batch_is_over_when_its_lost_job_is_back_or_sealed),
+        TEST(a_cancel_ends_what_is_lost_before_and_after_it),
         TEST(a_lost_job_that_is_given_back_waits_for_a_place),
         TEST(a_lost_job_without_a_batch_that_is_given_back_is_ready),
         TEST(after_too_many_failures_nothing_starts_any_more),

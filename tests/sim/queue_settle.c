@@ -111,11 +111,13 @@ static void settle_execution(struct settling *it, int64_t row)
 unsigned end_unclaimed_of(struct queue *queue, int64_t batch, unsigned max)
 {
     struct queue_store *store = &queue->store;
-    enum outcome_cause cause = store->batches[batch].cancelled ? OUTCOME_CANCELLED : OUTCOME_SKIPPED;
+    bool cancelled = store->batches[batch].cancelled;
+    enum outcome_cause cause = cancelled ? OUTCOME_CANCELLED : OUTCOME_SKIPPED;
     unsigned count = 0;
     for (int64_t row = 1; row <= store->last_row && count < max; row++) {
         struct queue_job *job = &store->jobs[row];
-        if (job->task->batch != batch || job->state >= JOB_CLAIMED)
+        bool nobodys = job->state < JOB_CLAIMED || (cancelled && job->state == JOB_LOST);
+        if (job->task->batch != batch || !nobodys)
             continue;
         outcome_ask_for(queue, job, &(struct outcome_ask){.cause = cause});
         count++;

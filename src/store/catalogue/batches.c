@@ -196,19 +196,22 @@ static int cancel_running(struct sql *sql, struct store_batch_change *change, co
     return err;
 }
 
-// Jobs that are not claimed are ended first. If nobody asks again, settling continues.
+// Jobs that nobody has, as they are not claimed or were lost, are ended first. If nobody asks again, settling
+// continues.
 static int batch_cancel(struct sql *sql, struct store_batch_change *change, struct batch_row *batch,
                         const struct catalogue_changes *changes)
 {
     int64_t rows[BATCH_SLICE];
     size_t count = 0;
-    if (batch_left(&batch->counts) == 0 && !batch_takes_more(batch))
-        return 0; // it has ended already
+    bool over;
+    int err = batch_is_over(sql, batch, &over);
+    if (err < 0 || over)
+        return err;
     batch->cancelled = true;
-    int err = batch_save(sql, batch);
+    err = batch_save(sql, batch);
     if (err == 0)
         err = batch_unsettled(sql, change->row);
-    struct sql_statement *find = sql_statement(sql, CATALOGUE_BATCH_UNCLAIMED);
+    struct sql_statement *find = sql_statement(sql, CATALOGUE_BATCH_NOBODYS);
     sql_bind_i64(find, 1, change->row);
     sql_bind_i64(find, 2, BATCH_SLICE);
     if (err == 0)

@@ -147,6 +147,8 @@
                       "AND execution > ?3 ORDER BY execution LIMIT ?4")                                                \
     X(BATCH_UNCLAIMED,                                                                                                 \
       "SELECT execution FROM jobs WHERE batch = ?1 AND batch > 0 AND state < 6 AND state < 3 LIMIT ?2")                \
+    X(BATCH_NOBODYS,                                                                                                   \
+      "SELECT execution FROM jobs WHERE batch = ?1 AND batch > 0 AND state < 6 AND (state < 3 OR state = 4) LIMIT ?2") \
     X(BATCH_NEXT,                                                                                                      \
       "SELECT execution FROM jobs WHERE batch = ?1 AND batch > 0 AND state < 6 AND state = 0 AND waits_for = 0 "       \
       "ORDER BY batch_index, execution LIMIT ?2")                                                                      \

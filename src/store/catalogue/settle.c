@@ -167,13 +167,14 @@ static int members(const struct settling *it, enum catalogue_statement which, in
     return rows_of(find, ret_rows, max, ret_count);
 }
 
-// Ends everything that is not claimed. *ret_left: there may be more.
+// Ends everything that is not claimed; of a cancelled batch also what was lost. *ret_left: there may be more.
 static int end_unclaimed(struct settling *it, const struct batch_row *batch, bool *ret_left)
 {
     int64_t rows[BATCH_SLICE];
     unsigned max = MIN(it->budget, (unsigned)BATCH_SLICE);
     size_t count = 0;
-    int err = members(it, CATALOGUE_BATCH_UNCLAIMED, batch->row, rows, max, &count);
+    int err = members(it, batch->cancelled ? CATALOGUE_BATCH_NOBODYS : CATALOGUE_BATCH_UNCLAIMED, batch->row, rows, max,
+                      &count);
     for (size_t i = 0; i < count && err == 0; i++)
         err = job_end(it->sql, rows[i], batch->cancelled ? PLACE_CANCELLED : PLACE_STOPPED, it->changes);
     it->budget -= (unsigned)count;

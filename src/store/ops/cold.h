@@ -6,9 +6,8 @@
 #include "store/op.h"
 #include "util/id.h"
 
-#define STORE_COLD_ROWS_MAX  1024 // executions that one look finds
-#define STORE_COLD_NAMES_MAX 256
-#define STORE_COLD_SUBJECT   1 // of LEASE_COLD: there is one mover
+#define STORE_COLD_ROWS_MAX 1024 // executions that one look finds
+#define STORE_COLD_SUBJECT  1    // of LEASE_COLD: there is one mover
 // A pack that was made so long ago is not taken any more: the sweep may have taken its object for an orphan.
 #define STORE_COLD_SWAP_MS ((int64_t)6 * 3600 * 1000)
 
