@@ -17,7 +17,7 @@
 
 struct bus {
     struct bus_options options;
-    char *address, *credentials, *channel;
+    char *address, *credentials, *ca_file, *channel;
     pthread_t thread;
     int wake_fd;
     atomic_bool ends, woken; // woken: since the thread has last looked
@@ -36,10 +36,8 @@ static const struct {
     bool whole; // nothing may follow
     const struct bus_kind *kind;
 } kinds[] = {
-    {"notify", true, &bus_postgres},
-    {"none", true, NULL},
-    {"redis://", false, &bus_redis},
-    {"unix:", false, &bus_redis},
+    {"notify", true, &bus_postgres},  {"none", true, NULL},         {"redis://", false, &bus_redis},
+    {"rediss://", false, &bus_redis}, {"unix:", false, &bus_redis},
 };
 
 int bus_choose(const char *text, const struct bus_kind **ret_kind, struct buf *ret_error)
@@ -50,9 +48,7 @@ int bus_choose(const char *text, const struct bus_kind **ret_kind, struct buf *r
         *ret_kind = kinds[i].kind;
         return kinds[i].whole ? 0 : kinds[i].kind->check(text, ret_error);
     }
-    buf_append_text(ret_error, str_starts(str_of(text), STR("rediss://"))
-                                   ? "TLS is not spoken with Redis: use a tunnel, such as stunnel's, and redis:// to it"
-                                   : "it must be notify, none, redis://HOST:PORT or unix:/PATH");
+    buf_append_text(ret_error, "it must be notify, none, redis://HOST:PORT, rediss://HOST:PORT or unix:/PATH");
     return ERR_INVALID;
 }
 
@@ -175,6 +171,7 @@ static void release(struct bus *bus)
         close(bus->wake_fd);
     free(bus->address);
     free(bus->credentials);
+    free(bus->ca_file);
     free(bus->channel);
     free(bus);
 }
@@ -185,6 +182,7 @@ int bus_start(const struct bus_options *options, struct bus **ret)
     bus->options = *options;
     bus->options.address = bus->address = xstrdup(options->address);
     bus->options.credentials = bus->credentials = xstrdup(options->credentials ? options->credentials : "");
+    bus->options.ca_file = bus->ca_file = xstrdup(options->ca_file ? options->ca_file : "");
     bus->options.channel = bus->channel = xstrdup(options->channel);
     bus->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int err = bus->wake_fd < 0 ? ERR_NO_FILES : pthread_create(&bus->thread, NULL, bus_main, bus) != 0 ? ERR_NOMEM : 0;

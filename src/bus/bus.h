@@ -13,7 +13,8 @@ struct bus_kind; // bus/kind.h
 struct logger;
 
 // What carries the messages. bus_postgres: NOTIFY and LISTEN; its address is a libpq connection string. bus_redis:
-// PUBLISH and SUBSCRIBE; its address is redis://HOST[:PORT] or unix:/PATH, and the program must ignore SIGPIPE.
+// PUBLISH and SUBSCRIBE; its address is redis://HOST[:PORT], rediss:// with TLS, or unix:/PATH, and the program must
+// ignore SIGPIPE.
 extern const struct bus_kind bus_postgres, bus_redis;
 
 // Reads what people write of a bus: "notify" (as NULL), "none", or the address of a Redis. *ret_kind is NULL for none.
@@ -29,6 +30,7 @@ struct bus_options {
     const struct bus_kind *kind;
     const char *address;     // copied
     const char *credentials; // copied. File with PASSWORD or USER:PASSWORD, read for each connection; NULL, "": none
+    const char *ca_file;     // copied. PEM file of the authorities for TLS; NULL, "": the system's
     const char *channel;     // copied: who uses the same hears each other. At most 63 bytes of [A-Za-z0-9_]
     const struct logger *logger; // may be NULL
     // Writes the next message of this round into `out`, which is empty. Returns false if there is none.

@@ -2,6 +2,7 @@
 // blocking ones: what they wait for has a time.
 #include "bus/kind.h"
 #include "bus/redis_address.h"
+#include "net/tls_client.h"
 #include "util/clock.h"
 #include "util/error.h"
 
@@ -18,15 +19,28 @@
 #define ANSWER_MAX    ((size_t)1 << 20) // bytes of an answer, or of a message, that is not whole yet
 #define MESSAGE_PARTS 3                 // "message", channel, text
 
-struct bus_link {
-    const struct bus_options *options;
-    redisContext *listening, *telling;
+#define TLS_RECORD 16384 // what is read at once is the whole of one, so nothing of it is left over
+
+// A connection. With TLS hiredis still opens it, writes commands as text and understands answers.
+struct wire {
+    redisContext *context;
+    struct tls_client *tls; // NULL: none
 };
 
-static void context_free(redisContext **context)
+struct bus_link {
+    const struct bus_options *options;
+    struct wire *listening, *telling;
+};
+
+static void wire_free(struct wire **wire)
 {
-    if (*context)
-        redisFree(TAKE_PTR(*context));
+    struct wire *gone = TAKE_PTR(*wire);
+    if (!gone)
+        return;
+    tls_client_free(&gone->tls);
+    if (gone->context)
+        redisFree(gone->context);
+    free(gone);
 }
 
 static void reply_free(redisReply **reply)
@@ -53,31 +67,70 @@ static int refused(const redisContext *context, const redisReply *reply, struct 
     return ERR_UNAVAILABLE;
 }
 
+static int wire_fail(struct wire *wire, const char *why)
+{
+    wire->context->err = REDIS_ERR_OTHER;
+    snprintf(wire->context->errstr, sizeof(wire->context->errstr), "%s", why);
+    return REDIS_ERR;
+}
+
+static int wire_write(struct wire *wire, const char *format, va_list arguments)
+{
+    if (!wire->tls) {
+        int sent = 0;
+        int rc = redisvAppendCommand(wire->context, format, arguments);
+        while (rc == REDIS_OK && !sent)
+            rc = redisBufferWrite(wire->context, &sent);
+        return rc;
+    }
+    CLEANUP(free_ptr) char *command = NULL;
+    int len = redisvFormatCommand(&command, format, arguments);
+    if (len < 0)
+        return wire_fail(wire, "a command cannot be written");
+    return tls_client_write(wire->tls, command, (size_t)len) < 0 ? wire_fail(wire, "the Redis does not answer")
+                                                                 : REDIS_OK;
+}
+
+// Waits for something, unless it is there.
+static int wire_read(struct wire *wire)
+{
+    if (!wire->tls)
+        return redisBufferRead(wire->context);
+    char part[TLS_RECORD];
+    ssize_t len = tls_client_read(wire->tls, part, sizeof(part));
+    if (len <= 0)
+        return wire_fail(wire, len == 0 ? "Server closed the connection" : "the Redis does not answer");
+    return redisReaderFeed(wire->context->reader, part, (size_t)len);
+}
+
+static bool wire_readable(const struct wire *wire)
+{
+    if (wire->tls && tls_client_has_input(wire->tls))
+        return true;
+    return poll(&(struct pollfd){.fd = wire->context->fd, .events = POLLIN}, 1, 0) == 1;
+}
+
 // As redisCommand, which would read for as long as something comes: an answer is whole within COMMAND_S, and not larger
 // than ANSWER_MAX. NULL: it is not, and the connection is of no more use.
-static redisReply *ask(redisContext *context, const char *format, ...)
+static redisReply *ask(struct wire *wire, const char *format, ...)
 {
     uint64_t until_ms = clock_mono_ms() + (uint64_t)COMMAND_S * 1000;
     void *reply = NULL;
-    int sent = 0;
     va_list arguments;
     va_start(arguments, format);
-    int rc = redisvAppendCommand(context, format, arguments);
+    int rc = wire_write(wire, format, arguments);
     va_end(arguments);
-    while (rc == REDIS_OK && !sent)
-        rc = redisBufferWrite(context, &sent);
-    while (rc == REDIS_OK && (rc = redisGetReplyFromReader(context, &reply)) == REDIS_OK && !reply) {
-        rc = redisBufferRead(context);
-        if (rc == REDIS_OK && (context->reader->len > ANSWER_MAX || clock_mono_ms() >= until_ms)) {
-            context->err = REDIS_ERR_OTHER;
-            snprintf(context->errstr, sizeof(context->errstr), "the Redis answers without end");
-            rc = REDIS_ERR;
-        }
+    while (rc == REDIS_OK) {
+        if (redisGetReplyFromReader(wire->context, &reply) != REDIS_OK || reply)
+            break;
+        rc = wire_read(wire);
+        if (rc == REDIS_OK && (wire->context->reader->len > ANSWER_MAX || clock_mono_ms() >= until_ms))
+            rc = wire_fail(wire, "the Redis answers without end");
     }
     return reply;
 }
 
-static int log_in(redisContext *context, const char *file, struct buf *ret_reason)
+static int log_in(struct wire *wire, const char *file, struct buf *ret_reason)
 {
     CLEANUP(redis_login_release) struct redis_login login;
     int err = redis_login_read(file, &login, ret_reason);
@@ -86,11 +139,11 @@ static int log_in(redisContext *context, const char *file, struct buf *ret_reaso
     if (login.password.len == 0)
         return 0;
     CLEANUP(reply_free)
-    redisReply *reply = login.user.len > 0 ? ask(context, "AUTH %b %b", login.user.data, login.user.len,
+    redisReply *reply = login.user.len > 0 ? ask(wire, "AUTH %b %b", login.user.data, login.user.len,
                                                  login.password.data, login.password.len)
-                                           : ask(context, "AUTH %b", login.password.data, login.password.len);
+                                           : ask(wire, "AUTH %b", login.password.data, login.password.len);
     if (!reply)
-        return failed(context, ret_reason);
+        return failed(wire->context, ret_reason);
     if (reply->type == REDIS_REPLY_STATUS)
         return 0;
     // Only its first word: a server that does not know the command repeats what it was given.
@@ -111,24 +164,38 @@ static void set_times(redisContext *context)
     setsockopt(context->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &lost_ms, sizeof(lost_ms));
 }
 
-static int connect_to(const struct bus_options *options, redisContext **ret, struct buf *ret_reason)
+static int begin_tls(struct wire *wire, const char *host, const char *ca_file, struct buf *ret_reason)
+{
+    const struct tls_client_options options = {
+        .fd = wire->context->fd, .host = host, .ca_file = ca_file, .wait_ms = COMMAND_S * 1000};
+    CLEANUP(buf_release) struct buf why = {0};
+    int err = tls_client_open(&options, &why, &wire->tls);
+    if (err < 0)
+        buf_printf(ret_reason, "the Redis with TLS (rediss://, bus_ca): %s", buf_cstr(&why));
+    return err;
+}
+
+static int connect_to(const struct bus_options *options, struct wire **ret, struct buf *ret_reason)
 {
     static const struct timeval patience = {.tv_sec = CONNECT_S};
     struct redis_address address;
     int err = redis_address_read(options->address, &address, ret_reason);
     if (err < 0)
         return err;
-    CLEANUP(context_free)
-    redisContext *context = address.host[0] ? redisConnectWithTimeout(address.host, address.port, patience)
-                                            : redisConnectUnixWithTimeout(address.path, patience);
-    if (!context)
+    CLEANUP(wire_free) struct wire *wire = xcalloc(1, sizeof(*wire));
+    wire->context = address.host[0] ? redisConnectWithTimeout(address.host, address.port, patience)
+                                    : redisConnectUnixWithTimeout(address.path, patience);
+    if (!wire->context)
         return ERR_UNAVAILABLE;
-    if (context->err)
-        return failed(context, ret_reason);
-    set_times(context);
-    err = log_in(context, options->credentials, ret_reason);
+    if (wire->context->err)
+        return failed(wire->context, ret_reason);
+    set_times(wire->context);
+    if (address.tls)
+        err = begin_tls(wire, address.host, options->ca_file, ret_reason);
     if (err == 0)
-        *ret = TAKE_PTR(context);
+        err = log_in(wire, options->credentials, ret_reason);
+    if (err == 0)
+        *ret = TAKE_PTR(wire);
     return err;
 }
 
@@ -142,8 +209,8 @@ static int check(const char *address, struct buf *ret_error)
 
 static void close_link(struct bus_link *link)
 {
-    context_free(&link->listening);
-    context_free(&link->telling);
+    wire_free(&link->listening);
+    wire_free(&link->telling);
     free(link);
 }
 
@@ -151,13 +218,13 @@ static int publish(struct bus_link *link, struct str message, struct buf *ret_re
 {
     CLEANUP(reply_free)
     redisReply *reply = ask(link->telling, "PUBLISH %s %b", link->options->channel, message.data, message.len);
-    return reply && reply->type == REDIS_REPLY_INTEGER ? 0 : refused(link->telling, reply, ret_reason);
+    return reply && reply->type == REDIS_REPLY_INTEGER ? 0 : refused(link->telling->context, reply, ret_reason);
 }
 
 static int subscribe(struct bus_link *link, struct buf *ret_reason)
 {
     CLEANUP(reply_free) redisReply *reply = ask(link->listening, "SUBSCRIBE %s", link->options->channel);
-    return reply && reply->type == REDIS_REPLY_ARRAY ? 0 : refused(link->listening, reply, ret_reason);
+    return reply && reply->type == REDIS_REPLY_ARRAY ? 0 : refused(link->listening->context, reply, ret_reason);
 }
 
 static int open_link(const struct bus_options *options, struct bus_link **ret, struct buf *ret_reason)
@@ -180,20 +247,15 @@ static int open_link(const struct bus_options *options, struct bus_link **ret, s
 
 static int link_fd(const struct bus_link *link)
 {
-    return link->listening->fd;
-}
-
-static bool readable(const redisContext *context)
-{
-    return poll(&(struct pollfd){.fd = context->fd, .events = POLLIN}, 1, 0) == 1;
+    return link->listening->context->fd;
 }
 
 static int send_message(struct bus_link *link, struct str message)
 {
     CLEANUP(buf_release) struct buf reason = {0};
     // Nothing was asked, so there is nothing to read but the end: of a connection that was long without use.
-    if (readable(link->telling)) {
-        context_free(&link->telling);
+    if (wire_readable(link->telling)) {
+        wire_free(&link->telling);
         int err = connect_to(link->options, &link->telling, &reason);
         if (err < 0)
             return err;
@@ -206,7 +268,7 @@ static int hear_whole(struct bus_link *link, void (*hear)(void *arg, struct str 
 {
     void *next = NULL;
     int rc;
-    while ((rc = redisGetReplyFromReader(link->listening, &next)) == REDIS_OK && next) {
+    while ((rc = redisGetReplyFromReader(link->listening->context, &next)) == REDIS_OK && next) {
         CLEANUP(reply_free) redisReply *reply = next;
         bool whole = reply->type == REDIS_REPLY_ARRAY && reply->elements == MESSAGE_PARTS;
         const redisReply *text = whole ? reply->element[MESSAGE_PARTS - 1] : NULL;
@@ -214,14 +276,14 @@ static int hear_whole(struct bus_link *link, void (*hear)(void *arg, struct str 
             hear(arg, str_n(text->str, text->len));
         next = NULL;
     }
-    return rc == REDIS_OK && link->listening->reader->len <= ANSWER_MAX ? 0 : ERR_UNAVAILABLE;
+    return rc == REDIS_OK && link->listening->context->reader->len <= ANSWER_MAX ? 0 : ERR_UNAVAILABLE;
 }
 
 static int receive(struct bus_link *link, void (*hear)(void *arg, struct str message), void *arg)
 {
     int err = hear_whole(link, hear, arg);
-    for (int i = 0; err == 0 && i < READS_AT_ONCE && readable(link->listening); i++)
-        err = redisBufferRead(link->listening) == REDIS_OK ? hear_whole(link, hear, arg) : ERR_UNAVAILABLE;
+    for (int i = 0; err == 0 && i < READS_AT_ONCE && wire_readable(link->listening); i++)
+        err = wire_read(link->listening) == REDIS_OK ? hear_whole(link, hear, arg) : ERR_UNAVAILABLE;
     return err;
 }
 

@@ -57,16 +57,20 @@ static int read_url(struct str rest, struct redis_address *ret, struct buf *ret_
     struct str host = str_split(&rest, '/');
     if (rest.len > 0 && !is_number(rest, 0, INT32_MAX, &database))
         return refuse(ret_error, "the database of a Redis is a number");
-    return read_host(host, ret) ? 0 : refuse(ret_error, "the address of a Redis is redis://HOST:PORT or unix:/PATH");
+    return read_host(host, ret)
+               ? 0
+               : refuse(ret_error, "the address of a Redis is redis://HOST:PORT, rediss://HOST:PORT or unix:/PATH");
 }
 
 int redis_address_read(const char *text, struct redis_address *ret, struct buf *ret_error)
 {
-    static const struct str url = STR("redis://"), socket = STR("unix:");
+    static const struct str url = STR("redis://"), tls = STR("rediss://"), socket = STR("unix:");
     struct str address = str_of(text);
-    *ret = (struct redis_address){0};
+    *ret = (struct redis_address){.tls = str_starts(address, tls)};
     if (str_starts(address, url))
         return read_url(str_n(address.data + url.len, address.len - url.len), ret, ret_error);
+    if (ret->tls)
+        return read_url(str_n(address.data + tls.len, address.len - tls.len), ret, ret_error);
     struct str path = str_starts(address, socket) ? str_n(text + socket.len, address.len - socket.len) : str_n(NULL, 0);
     if (path.len == 0 || path.data[0] != '/' || !copy(path, ret->path, sizeof(ret->path)))
         return refuse(ret_error, "the socket of a Redis is unix:/PATH, whose path has at most 107 bytes");

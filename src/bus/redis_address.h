@@ -8,12 +8,14 @@
 
 struct redis_address {
     char host[REDIS_HOST_MAX + 1]; // "": it is a unix socket
+    bool tls;
     int port;
     char path[REDIS_PATH_MAX + 1];
 };
 
-// Reads redis://HOST[:PORT][/DATABASE] or unix:/PATH. What is said on a channel is heard whatever the database, so its
-// number is let go. ERR_INVALID, with what is wrong; that has no part of the address, which may hold a password.
+// Reads redis://HOST[:PORT][/DATABASE], rediss:// with TLS, or unix:/PATH. What is said on a channel is heard whatever
+// the database, so its number is let go. ERR_INVALID, with what is wrong; that has no part of the address, which may
+// hold a password.
 int redis_address_read(const char *text, struct redis_address *ret, struct buf *ret_error);
 
 struct redis_login {

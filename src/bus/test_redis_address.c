@@ -13,6 +13,8 @@ static void an_address_is_a_host_or_a_socket(void **state)
         const char *text, *host, *path;
         int port;
     } good[] = {
+        {"rediss://db", "db", "", 6379},
+        {"rediss://[::1]:7000/1", "::1", "", 7000},
         {"redis://db", "db", "", 6379},
         {"redis://db:7000", "db", "", 7000},
         {"redis://db:7000/", "db", "", 7000},
@@ -28,6 +30,7 @@ static void an_address_is_a_host_or_a_socket(void **state)
         assert_string_equal(address.host, good[i].host);
         assert_string_equal(address.path, good[i].path);
         assert_int_equal(address.port, good[i].port);
+        assert_int_equal(address.tls, strncmp(good[i].text, "rediss:", 7) == 0);
     }
 }
 
@@ -41,7 +44,9 @@ static void a_wrong_address_is_refused_and_not_repeated(void **state)
         {"Notify", "must be notify, none, redis://"},
         {"nonesuch", "must be notify, none, redis://"},
         {"secret", "must be notify, none, redis://"},
-        {"rediss://:secret@db", "TLS is not spoken"},
+        {"rediss://:secret@db", "bus_credentials"},
+        {"rediss://", "rediss://HOST:PORT"},
+        {"redisss://db", "must be notify, none, redis://"},
         {"redis://", "redis://HOST:PORT"},
         {"redis://:7000", "redis://HOST:PORT"},
         {"redis://db:", "redis://HOST:PORT"},

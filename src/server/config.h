@@ -22,11 +22,12 @@
       "postgres://USER@HOST/DATABASE (PostgreSQL 15 or newer) instead of DATA/runnel.db; the password from "           \
       "PGPASSFILE")                                                                                                    \
     X(T, bus, "notify", 0, 0, false,                                                                                   \
-      "how servers of one store in PostgreSQL tell each other what changes. notify: by it; redis://HOST:PORT or "      \
-      "unix:/PATH: by a Redis; none: each looks once a second")                                                        \
+      "how servers of one store in PostgreSQL tell each other what changes. notify: by it; redis://HOST:PORT, "        \
+      "rediss://HOST:PORT (with TLS) or unix:/PATH: by a Redis; none: each looks once a second")                       \
     X(T, bus_credentials, "", 0, 0, false,                                                                             \
       "file with that Redis's password, or USER:PASSWORD; read for each "                                              \
       "connection")                                                                                                    \
+    X(T, bus_ca, "", 0, 0, false, "PEM file of the authorities of that Redis's certificate; the system's unless told") \
     X(B, event_rows, 0, 0, 1, false,                                                                                   \
       "a store in PostgreSQL keeps structured records as rows too, for SQL (docs/postgres.md)")                        \
     X(T, backup_dir, "", 0, 0, false, "folder that backups are written beneath; default DATA/backups")                 \

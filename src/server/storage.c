@@ -18,6 +18,8 @@ int storage_check(const struct config *config, struct buf *ret_error)
             "a server whose store is a file of its own has nobody to tell; it needs a store in PostgreSQL (store)";
     else if (kind != &bus_redis && config->bus_credentials[0])
         problem = "bus_credentials is for a Redis, and bus names none";
+    else if (config->bus_ca[0] && !str_starts(str_of(config->bus), STR("rediss://")))
+        problem = "bus_ca is for a Redis with TLS, rediss://HOST:PORT, and bus names none";
     if (problem)
         buf_printf(ret_error, "bus: %s", problem);
     return problem ? ERR_INVALID : 0;
@@ -53,6 +55,7 @@ int storage_open(const struct config *config, const struct logger *logger, struc
         .conninfo = config->store,
         .bus = config->bus,
         .bus_credentials = config->bus_credentials,
+        .bus_ca = config->bus_ca,
         .readers = (unsigned)config->readers,
         .event_rows = config->event_rows,
         .mirrors = mirrors,

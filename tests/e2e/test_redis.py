@@ -9,6 +9,8 @@ import threading
 import pytest
 from support.api import eventually
 from support.cluster import Cluster
+from support.jwts import certificate
+from support.ports import hold
 from support.process import BIN
 from support.redis import Redis
 from support.server import clean_env
@@ -159,8 +161,9 @@ def test_its_password_is_in_a_file_and_in_nothing_that_is_shown(tmp_path):
     "flags, error",
     [
         (["--bus", "redis://ann:hidden@db"], "belongs into the file of bus_credentials"),
-        (["--bus", "rediss://:hidden@db"], "TLS is not spoken with Redis"),
-        (["--bus", "hidden"], "it must be notify, none, redis://HOST:PORT or unix:/PATH"),
+        (["--bus", "rediss://:hidden@db"], "bus_credentials"),
+        (["--bus", "redis://db", "--bus-ca", "ca.pem"], "bus_ca is for a Redis with TLS"),
+        (["--bus", "hidden"], "it must be notify, none, redis://HOST:PORT, rediss://HOST:PORT or unix:/PATH"),
         (["--bus", "redis://db", "--store", ""], "it needs a store in PostgreSQL (store)"),
         (["--bus-credentials", "/x"], "bus_credentials is for a Redis, and bus names none"),
     ],
@@ -191,3 +194,59 @@ def test_a_server_with_a_file_of_its_own_needs_no_bus(tmp_path):
         assert server.start().api().get("/ready", token=None).json() == {"status": "ready"}
     finally:
         server.close()
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory):
+    """A Redis with TLS, its port, and the file of its authority: for `localhost`, and no address."""
+    pem, held = certificate(tmp_path_factory.mktemp("tls")), hold()
+    port = held.getsockname()[1]
+    files = [word for name in ("cert", "key", "ca-cert") for word in (f"--tls-{name}-file", str(pem))]
+    with Redis("--tls-port", str(port), "--tls-auth-clients", "no", *files) as redis:
+        yield redis, port, pem
+    held.close()
+
+
+def test_with_tls_servers_hear_each_other_by_a_redis_as_well(tls, tmp_path):
+    redis, port, pem = tls
+    cluster = Cluster(tmp_path)
+    try:
+        here, there = (cluster.add("--bus", f"rediss://localhost:{port}", "--bus-ca", pem) for _ in range(2))
+        for server in (here, there):
+            await_bus(server, None)
+        [channel] = redis.command("PUBSUB", "CHANNELS").split()
+        execution_id = here.api().create()
+        with Follower(there, execution_id) as follower, Runner(here, execution_id) as runner:
+            for i in range(20):  # a second each, without a hint
+                runner.lines([f"line {i}"])
+                assert [log["message"] for log in follower.logs(1)] == [f"line {i}"]
+            redis.command("PUBLISH", channel, "9" * 100_000)  # more than a record of TLS
+            redis.end_connections()
+            runner.lines(["after"])
+            assert [log["message"] for log in follower.logs(1)] == ["after"]
+            runner.complete()
+            follower.rest()
+        for server in (here, there):
+            await_bus(server, None)
+    finally:
+        cluster.close()
+
+
+def test_a_redis_whose_certificate_is_not_right_is_not_spoken_to(tls, tmp_path):
+    redis, port, pem = tls
+    other = tmp_path / "other"
+    other.mkdir()
+    cluster = Cluster(tmp_path)
+    try:
+        for host, at, authority, reason in (
+            ("localhost", port, certificate(other), "not trusted: self-signed certificate"),
+            ("127.0.0.1", port, pem, "not trusted: IP address mismatch"),
+            ("localhost", port, tmp_path / "nonesuch.pem", "the file of its authorities cannot be used"),
+        ):
+            server = cluster.add("--bus", f"rediss://{host}:{at}", "--bus-ca", authority)
+            await_bus(server, AWAY)
+            assert reason in server.wait_log(lambda entry: entry["message"] == NOT_HEARD)["reason"]
+            server.stop()
+        assert redis.command("PUBSUB", "CHANNELS") == ""
+    finally:
+        cluster.close()

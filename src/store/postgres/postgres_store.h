@@ -10,7 +10,7 @@ struct postgres_options {
     unsigned readers;     // threads, each with a connection of its own
     // What carries hints between servers, as bus_choose (bus/bus.h) takes it; NULL: "notify". The file with what it
     // wants to know; NULL: none.
-    const char *bus, *bus_credentials;
+    const char *bus, *bus_credentials, *bus_ca;
     const struct logger *logger;
     struct budget *budget;        // that memory kept for summaries counts for; NULL: none. Must outlive the store
     bool event_rows;              // structured records become rows of the table `events` too
