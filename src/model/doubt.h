@@ -1,28 +1,20 @@
-// A transaction whose COMMIT was not answered is in doubt: it may be there or not. What a database says of it decides,
-// once a connection is there again. Pure.
+// A transaction whose COMMIT was not answered is in doubt: it may be there or not. Each server numbers its
+// transactions, and each transaction begins by writing its number to the server's own row. What that row says decides,
+// once a connection is there again: by itself it is right after a crash or a failover of the database, too. Pure.
 #pragma once
 
 #include "util/error.h"
 
-// What becomes of the transaction with its number.
-enum transaction_state {
-    TRANSACTION_ABORTED, // or the database has not come to that number
-    TRANSACTION_COMMITTED,
-    TRANSACTION_UNDER_WAY,
-};
-
 struct doubt {
-    enum transaction_state state;
-    // It is the database that gave it the number. Another one that has taken over gives out again the numbers that it
-    // had not heard of, and may speak of somebody else's.
-    bool same_history;
+    bool held;       // the row is locked: that transaction, or one before it, is still under way
+    uint64_t stored; // what the row says; 0: there is none
+    uint64_t number; // of the transaction in doubt, the server's last one. From 1
 };
 
 enum doubt_verdict {
     DOUBT_FAILED, // it is not there, and never will be
     DOUBT_COMMITTED,
     DOUBT_ASK_AGAIN,
-    DOUBT_OPEN, // nobody will ever know
 };
 
 enum doubt_verdict doubt_judge(const struct doubt *doubt);

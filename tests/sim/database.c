@@ -6,7 +6,7 @@
 #include "sim.h"
 
 #define ASK_AGAIN_MS 500
-#define ASK_MOST     60
+#define ASK_MOST     60 // in half a minute; fewer if nobody answers, as each takes long then
 #define LOCKED_MS    5
 #define IDLE_MS      10000 // as bus/postgres_connect.c says
 
@@ -17,7 +17,6 @@ void database_init(struct world *world)
     database->next = database->lowest = 10;
     database->capacity = 256;
     database->under_way = xcalloc(database->capacity, 1);
-    database->there = xcalloc(database->capacity, 1);
     database->news_at_once = (unsigned)draw(world, 2, 12);
     world->store.database = database;
 }
@@ -26,7 +25,6 @@ void database_free(struct world *world)
 {
     if (world->store.database) {
         free(world->store.database->under_way);
-        free(world->store.database->there);
     }
     free(world->store.database);
 }
@@ -51,12 +49,9 @@ static int64_t take_number(struct database *database)
         size_t capacity = 2 * (size_t)number;
         database->under_way = xrealloc(database->under_way, capacity);
         memset(database->under_way + database->capacity, 0, capacity - database->capacity);
-        database->there = xrealloc(database->there, capacity);
-        memset(database->there + database->capacity, 0, capacity - database->capacity);
         database->capacity = capacity;
     }
     database->under_way[number] = true;
-    database->there[number] = false;
     return number;
 }
 
@@ -236,7 +231,7 @@ static void commit_it(struct server *server, struct op *batch, int64_t number, u
     size_t news = database->news_count;
     apply_batch(world, batch);
     database->under_way[number] = false;
-    database->there[number] = true;
+    database->stored[server->number] = mark;
     database->highest = MAX(database->highest, number);
     free_locks(database, number);
     if (writer->mark != mark || writer->batch != batch)
@@ -302,17 +297,13 @@ static void go_on_alone(struct server *server, bool commits)
 
 static void ask(struct world *world, void *arg, uint64_t life);
 
-// Of a number that another transaction has by now, that one is spoken of.
 static struct doubt doubt_of(const struct server *server)
 {
     const struct database *database = server->world->store.database;
     const struct writer *writer = &server->writer;
-    bool known = writer->number < database->next;
-    enum transaction_state state = !known                                ? TRANSACTION_ABORTED
-                                   : database->under_way[writer->number] ? TRANSACTION_UNDER_WAY
-                                   : database->there[writer->number]     ? TRANSACTION_COMMITTED
-                                                                         : TRANSACTION_ABORTED;
-    return (struct doubt){.state = state, .same_history = of_this_primary(server)};
+    return (struct doubt){.held = of_this_primary(server) && database->under_way[writer->number],
+                          .stored = database->stored[server->number],
+                          .number = writer->mark};
 }
 
 static void ask(struct world *world, void *arg, uint64_t life)
@@ -334,7 +325,7 @@ static void ask(struct world *world, void *arg, uint64_t life)
         check_doubt(server, verdict == DOUBT_COMMITTED);
     if (verdict == DOUBT_COMMITTED)
         over(server, 0);
-    else if (verdict != DOUBT_ASK_AGAIN || ++writer->tries == ASK_MOST)
+    else if (verdict != DOUBT_ASK_AGAIN || ++writer->tries >= writer->tries_most)
         over(server, ERR_UNAVAILABLE);
     else
         later(world, ASK_AGAIN_MS, ask, server, life);
@@ -345,6 +336,7 @@ static void be_in_doubt(struct server *server)
     struct world *world = server->world;
     struct writer *writer = &server->writer;
     writer->in_doubt = true;
+    writer->tries_most = 1 + (unsigned)(writer->mark * 7919 % ASK_MOST);
     trace(world, "server %u: the answer to transaction %lld is lost", server->number, (long long)writer->number);
     if (of_this_primary(server) && world->store.database->holder) {
         roll_back(server);

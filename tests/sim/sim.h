@@ -157,7 +157,7 @@ struct writer {                             // of a server
     uint64_t primary, mark;
     int64_t number; // 0: it could not begin
     bool in_doubt, applied, idle, changes, tells;
-    unsigned tries; // to learn what became of it
+    unsigned tries, tries_most; // to learn what became of it
     uint64_t began_ms;
     struct state committed; // as it left it
 };
@@ -193,9 +193,10 @@ struct news_row {
 struct database {
     uint64_t primary; // changes when another one takes over
     uint64_t down_until_ms, last_mark;
-    int64_t next;            // number of a transaction
-    int64_t lowest;          // all before it are over
-    bool *under_way, *there; // by number; there: it has committed
+    int64_t next;                 // number of a transaction
+    int64_t lowest;               // all before it are over
+    bool *under_way;              // by number
+    uint64_t stored[SERVERS_MAX]; // of each server, the mark of its last transaction that has committed
     size_t capacity;
     int64_t highest; // that has committed
     struct node_sign nodes[NODES_MAX];

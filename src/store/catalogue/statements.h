@@ -100,7 +100,6 @@
     "END, e.to_fetch, " JOB_VIEW_COLUMNS
 
 // Of the table `executions`; catalogue_head_row reads them.
-#define HEAD_COLUMN_COUNT 18
 #define HEAD_COLUMNS                                                                                          \
     "account, status, sealed, purged, exit_code, epoch, started_ms, completed_ms, sealed_ms, next_sequence, " \
     "digest, message_bytes, batch_id, workflow_id, first_sequence, "                                          \

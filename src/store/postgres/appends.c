@@ -231,15 +231,18 @@ static struct sql_statement *flush_producers(struct appends *appends, struct sql
     return arrays_bind(appends->states, ARRAY_LEN(appends->states), sql, POSTGRES_PRODUCERS_SET);
 }
 
-int appends_flush(struct appends *appends, struct sql *sql, int64_t now_ms)
+int appends_copy(struct appends *appends, struct sql *sql)
 {
-    if (appends->logs.count == 0)
-        return 0;
-    int err = sql_postgres_copy(sql, CHUNK_ROWS_COPY, buf_str(&appends->chunks));
+    int err = appends->chunks.len > 0 ? sql_postgres_copy(sql, CHUNK_ROWS_COPY, buf_str(&appends->chunks)) : 0;
     if (err == 0 && appends->events.len > 0)
         err = sql_postgres_copy(sql, EVENT_ROWS_COPY, buf_str(&appends->events));
-    if (err < 0)
-        return err;
+    return err;
+}
+
+int appends_commit(struct appends *appends, struct sql *sql, int64_t now_ms)
+{
+    if (appends->logs.count == 0)
+        return sql_commit(sql);
     struct sql_statement *parts[3], *unmerged = flush_unmerged(appends, sql, now_ms);
     size_t count = 0;
     parts[count++] = flush_heads(appends, sql);
@@ -247,7 +250,7 @@ int appends_flush(struct appends *appends, struct sql *sql, int64_t now_ms)
         parts[count++] = unmerged;
     if (appends->producers.count > 0)
         parts[count++] = flush_producers(appends, sql);
-    err = sql_postgres_together(sql, false, parts, count);
+    int err = sql_postgres_together(sql, SQL_POSTGRES_COMMIT, parts, count);
     for (size_t i = 0; i < count; i++)
         sql_reset(&parts[i]);
     return err;

@@ -1,5 +1,5 @@
 // What the writer's present transaction has appended: chunks, and what it changed of executions and producers. It goes
-// to the server together, before the commit. For the writer's thread.
+// to the server together, with the commit. For the writer's thread.
 #pragma once
 
 #include "store/engine/engine.h"
@@ -27,6 +27,8 @@ void chunk_row_add(struct buf *out, int64_t row, uint64_t first, const struct ch
 void appends_init(struct appends *appends);
 void appends_release(struct appends *appends);
 int appends_add(struct transaction *tx, const struct log_append *append); // log_engine.append
-// Returns 0 or an error of sql.h.
-int appends_flush(struct appends *appends, struct sql *sql, int64_t now_ms);
+// These return 0 or an error of sql.h.
+int appends_copy(struct appends *appends, struct sql *sql); // chunks and events
+// What else there is, and COMMIT, in one go. Errors as of sql_commit.
+int appends_commit(struct appends *appends, struct sql *sql, int64_t now_ms);
 void appends_reset(struct appends *appends, bool committed); // after the transaction

@@ -1,9 +1,15 @@
-// What a group of operations needs of the database before it is applied: two statements for all of them, however many
-// there are, and one wait. An operation alone would ask for its head and its producer.
+// The transaction of a group of operations. What they need of the database before they are applied is read by two
+// statements for all of them, however many there are, and one wait: an operation alone would ask for its head and its
+// producer.
+#include "model/doubt.h"
 #include "store/postgres/arrays.h"
 #include "store/postgres/postgres_private.h"
 
-static int take_heads(struct postgres_store *store, struct sql_statement *locked, uint64_t *ret_transaction)
+#include <unistd.h>
+
+#define OUTCOME_MS 30000 // to learn whether a commit whose answer was lost is there
+
+static int take_heads(struct postgres_store *store, struct sql_statement *locked)
 {
     int rc;
     while ((rc = sql_row(locked)) == 1) {
@@ -13,7 +19,6 @@ static int take_heads(struct postgres_store *store, struct sql_statement *locked
         if (err < 0)
             return err;
         heads_take(&store->tx.heads, row, &found);
-        *ret_transaction = sql_u64(locked, HEAD_COLUMN_COUNT);
     }
     return rc;
 }
@@ -77,21 +82,62 @@ static void gather(struct group *group, struct store_op *const *ops, size_t coun
     array_end(&group->names);
 }
 
-int group_begin(struct postgres_store *store, struct store_op *const *ops, size_t count, uint64_t *ret_transaction)
+int group_begin(struct postgres_store *store, struct store_op *const *ops, size_t count)
 {
     CLEANUP(group_release) struct group group = {0};
+    CLEANUP(sql_reset) struct sql_statement *begins = sql_statement(store->sql, POSTGRES_WRITER_BEGINS);
     CLEANUP(sql_reset) struct sql_statement *lock = sql_statement(store->sql, POSTGRES_EXECUTIONS_LOCK);
     CLEANUP(sql_reset) struct sql_statement *find = sql_statement(store->sql, POSTGRES_PRODUCERS_FIND);
-    *ret_transaction = 0;
     gather(&group, ops, count);
+    sql_bind_u64(begins, 1, store->sender);
+    sql_bind_u64(begins, 2, ++store->transaction);
     sql_bind_text(lock, 1, buf_str(&group.locks));
     sql_bind_text(find, 1, buf_str(&group.rows));
     sql_bind_text(find, 2, buf_str(&group.names));
     // What producers have is read by a statement of its own, whose view is younger than the locks.
-    int err = sql_postgres_together(store->sql, true, (struct sql_statement *[]){lock, find}, group.count > 0 ? 2 : 1);
+    int err = sql_postgres_together(store->sql, SQL_POSTGRES_BEGIN, (struct sql_statement *[]){begins, lock, find},
+                                    group.count > 0 ? 3 : 2);
     if (err == 0)
-        err = take_heads(store, lock, ret_transaction);
+        err = sql_number(begins, &store->transaction_id);
+    if (err == 0)
+        err = take_heads(store, lock);
     if (err == 0 && group.count > 0)
         err = take_producers(store, group.appends, group.count, find);
     return err;
+}
+
+// The outcome of the last transaction, whose COMMIT was not answered: 1, 0, or an error if it is not known yet. The
+// statement waits for who still has the row.
+static int outcome(struct postgres_store *store)
+{
+    struct doubt doubt = {.number = store->transaction};
+    CLEANUP(sql_reset) struct sql_statement *find = sql_statement(store->sql, POSTGRES_WRITER_NUMBER);
+    sql_bind_u64(find, 1, store->sender);
+    int err = sql_begin(store->sql, SQL_WRITE);
+    if (err == 0)
+        err = sql_exec(store->sql, "SET LOCAL lock_timeout = '1s'");
+    int rc = err == 0 ? sql_row(find) : err;
+    if (rc == 1)
+        doubt.stored = sql_u64(find, 0);
+    doubt.held = rc == ERR_UNAVAILABLE && sql_again(store->sql);
+    sql_rollback(store->sql);
+    if (rc < 0 && !doubt.held)
+        return rc;
+    enum doubt_verdict verdict = doubt_judge(&doubt);
+    return verdict == DOUBT_ASK_AGAIN ? ERR_UNAVAILABLE : verdict == DOUBT_COMMITTED;
+}
+
+bool group_committed(struct postgres_store *store)
+{
+    uint64_t until_ms = clock_mono_ms() + OUTCOME_MS; // a try may take long, if nobody answers
+    sql_rollback(store->sql);
+    int rc = outcome(store);
+    while (rc < 0 && clock_mono_ms() < until_ms) {
+        usleep(POSTGRES_RETRY_MS * 1000);
+        rc = outcome(store);
+    }
+    // What it tells others, this server must hear too, if it is there.
+    if (rc < 0)
+        peers_unsure(store->peers, (uint64_t)store->transaction_id);
+    return rc == 1;
 }

@@ -19,8 +19,9 @@ struct postgres_store {
     struct sql *sql;
     struct transaction tx;
     struct appends appends;
-    uint64_t transaction; // the number of the present one; 0: not known
-    bool purging;         // there may be rows in `purging` or `purging_accounts`
+    uint64_t transaction;   // the number of the present one, by this server's count
+    int64_t transaction_id; // by the database's, for `news`
+    bool purging;           // there may be rows in `purging` or `purging_accounts`
     uint64_t background_from_ms;
 
     pthread_t merger;
@@ -50,10 +51,12 @@ static inline void postgres_cond_init(pthread_cond_t *cond) // by the monotonic 
 
 void producer_row(struct sql_statement *found, struct producer_state *ret); // of PRODUCER_COLUMNS
 
-// Begins the transaction of a group of operations: locks what they name, in one order for everybody, and reads what
-// they will need of it: heads, and the states of producers. *ret_transaction: its number, 0 if it has none yet.
-// Writer's thread.
-int group_begin(struct postgres_store *store, struct store_op *const *ops, size_t count, uint64_t *ret_transaction);
+// Begins the transaction of a group of operations: numbers it, locks what they name, in one order for everybody, and
+// reads what they will need of it: heads, and the states of producers. Writer's thread.
+int group_begin(struct postgres_store *store, struct store_op *const *ops, size_t count);
+// After the answer to its COMMIT was lost: whether it is there. Asks for up to half a minute; if nobody can tell by
+// then, it may be there later, and counts as not there: what is sent again by who can is known by its numbers. Blocks.
+bool group_committed(struct postgres_store *store);
 
 // --- Threads; their argument is the store.
 void *postgres_writer_main(void *arg);

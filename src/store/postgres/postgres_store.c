@@ -7,6 +7,8 @@
 #include "store/schema/schema.h"
 #include "util/id.h"
 
+#define WRITERS_KEPT_MS ((int64_t)24 * 3600 * 1000) // since their last transaction
+
 static void postgres_submit(struct store *base, struct store_op *op)
 {
     engine_submit(&postgres_store_of(base)->engine, op);
@@ -140,6 +142,14 @@ static int load_restored(struct postgres_store *store)
     return MIN(rc, 0);
 }
 
+// Of processes that have gone.
+static int forget_writers(struct postgres_store *store)
+{
+    struct sql_statement *forget = sql_statement(store->sql, POSTGRES_WRITERS_FORGET);
+    sql_bind_i64(forget, 1, WRITERS_KEPT_MS);
+    return sql_run(forget, NULL);
+}
+
 static int load(struct postgres_store *store)
 {
     store->purging = true; // the first slice finds out
@@ -150,6 +160,8 @@ static int load(struct postgres_store *store)
         err = load_secret(store);
     if (err == 0)
         err = load_restored(store);
+    if (err == 0)
+        err = forget_writers(store);
     if (err == 0)
         err = sql_commit(store->sql);
     if (err < 0)

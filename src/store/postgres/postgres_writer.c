@@ -11,13 +11,17 @@
 
 #define TRIES_MAX           50 // of one transaction, while others are in the way
 #define BACKGROUND_PAUSE_MS 1000
-#define OUTCOME_MS          30000 // to learn whether a commit whose answer was lost is there
 
 // --- One transaction
 
+static int background_work(struct postgres_store *store)
+{
+    return store->purging ? purge_slice(&store->tx, PURGE_AT_ONCE, &store->purging) : summaries_apply(&store->tx);
+}
+
 static int apply_all(struct postgres_store *store, struct store_op *const *ops, size_t count, bool background)
 {
-    int err = group_begin(store, ops, count, &store->transaction);
+    int err = group_begin(store, ops, count);
     for (size_t i = 0; i < count && err == 0; i++) {
         err = commit_op(&store->tx, ops[i]);
         // A statement that was refused there has ended the transaction; nothing else can be done in it.
@@ -25,38 +29,15 @@ static int apply_all(struct postgres_store *store, struct store_op *const *ops, 
             err = count == 1 ? ops[i]->err : ERR_INTERNAL;
     }
     if (err == 0)
-        err = appends_flush(&store->appends, store->sql, transaction_now_ms(&store->tx));
-    if (err == 0 && background && store->purging)
-        err = purge_slice(&store->tx, PURGE_AT_ONCE, &store->purging);
-    if (err == 0 && background && !store->purging)
-        err = summaries_apply(&store->tx);
-    return err;
-}
-
-// A commit whose answer was lost may be there. Only the server knows.
-static int learn_outcome(struct postgres_store *store, const struct sql_postgres_mark *mark)
-{
-    uint64_t until_ms = clock_mono_ms() + OUTCOME_MS; // a try may take long, if nobody answers
-    int rc = sql_postgres_committed(store->sql, mark);
-    while (rc < 0 && rc != ERR_CONFLICT && clock_mono_ms() < until_ms) {
-        usleep(POSTGRES_RETRY_MS * 1000);
-        rc = sql_postgres_committed(store->sql, mark);
-    }
-    // What may be there is sent again by who can, and is known by its numbers then. What it tells others, this server
-    // must hear too, if it is there.
-    if (rc < 0)
-        peers_unsure(store->peers, mark->transaction);
-    return rc == 1 ? 0 : ERR_UNAVAILABLE;
+        err = appends_copy(&store->appends, store->sql);
+    return err == 0 && background ? background_work(store) : err;
 }
 
 static int commit(struct postgres_store *store)
 {
-    struct sql_postgres_mark mark;
-    int err = sql_postgres_mark(store->sql, store->transaction, &mark);
-    if (err < 0)
-        return err;
-    err = sql_commit(store->sql);
-    return err == ERR_UNAVAILABLE && mark.transaction > 0 && !sql_again(store->sql) ? learn_outcome(store, &mark) : err;
+    int err = appends_commit(&store->appends, store->sql, transaction_now_ms(&store->tx));
+    bool in_doubt = err == ERR_UNAVAILABLE && !sql_again(store->sql);
+    return in_doubt && group_committed(store) ? 0 : err;
 }
 
 static void publish(struct postgres_store *store)

@@ -24,8 +24,16 @@
     /* Of those who make it at the same time, the first one has. */                                                    \
     X(META_MAKE, "INSERT INTO meta(name, value) VALUES(?1, ?2) ON CONFLICT(name) DO NOTHING")                          \
     /* All that a transaction will change, in one order for everybody. */                                              \
-    X(EXECUTIONS_LOCK, "SELECT " HEAD_COLUMNS ", pg_current_xact_id()::text::bigint FROM executions WHERE id = "       \
-                       "ANY(CAST(?1 AS bigint[])) ORDER BY id FOR UPDATE")                                             \
+    X(EXECUTIONS_LOCK, "SELECT " HEAD_COLUMNS " FROM executions WHERE id = ANY(CAST(?1 AS bigint[])) ORDER BY id "     \
+                       "FOR UPDATE")                                                                                   \
+    /* The first of each transaction. */                                                                               \
+    X(WRITER_BEGINS, "INSERT INTO writers(sender, number, touched_ms) VALUES(?1, ?2, {now_ms}) ON CONFLICT(sender) "   \
+                     "DO UPDATE SET number = excluded.number, touched_ms = excluded.touched_ms "                       \
+                     "RETURNING pg_current_xact_id()::text::bigint")                                                   \
+    /* Waits for whoever has the row, also if it is not there yet for others. */                                       \
+    X(WRITER_NUMBER, "INSERT INTO writers(sender, number, touched_ms) VALUES(?1, 0, {now_ms}) ON CONFLICT(sender) "    \
+                     "DO UPDATE SET touched_ms = excluded.touched_ms RETURNING number")                                \
+    X(WRITERS_FORGET, "DELETE FROM writers WHERE touched_ms < {now_ms} - ?1")                                          \
     X(EXECUTIONS_APPENDED,                                                                                             \
       "UPDATE executions SET next_sequence = x.next, digest = x.digest, message_bytes = x.bytes FROM "                 \
       "unnest(CAST(?1 AS bigint[]), CAST(?2 AS bigint[]), CAST(?3 AS bigint[]), CAST(?4 AS bigint[])) "                \

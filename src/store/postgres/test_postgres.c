@@ -348,7 +348,7 @@ static void a_group_whose_statement_fails_is_rolled_back_whole(void **state)
     assert_int_equal(sql_run(sql_statement(sql, 0), NULL), 0);
     struct sql_statement *insert = sql_statement(sql, 1), *count = sql_statement(sql, 2);
     sql_bind_i64(insert, 1, 1);
-    assert_int_equal(sql_postgres_together(sql, true, (struct sql_statement *[]){insert, count}, 2), 0);
+    assert_int_equal(sql_postgres_together(sql, SQL_POSTGRES_BEGIN, (struct sql_statement *[]){insert, count}, 2), 0);
     assert_int_equal(sql_run(insert, NULL), 0);
     assert_int_equal(sql_row(count), 1);
     assert_int_equal(sql_i64(count, 0), 1); // each sees what those before it did
@@ -357,15 +357,16 @@ static void a_group_whose_statement_fails_is_rolled_back_whole(void **state)
     insert = sql_statement(sql, 1);
     count = sql_statement(sql, 2);
     sql_bind_i64(insert, 1, 1);
-    assert_int_equal(sql_postgres_together(sql, true, (struct sql_statement *[]){count, insert, count}, 3),
-                     ERR_CONFLICT);
+    assert_int_equal(
+        sql_postgres_together(sql, SQL_POSTGRES_BEGIN, (struct sql_statement *[]){count, insert, count}, 3),
+        ERR_CONFLICT);
     assert_true(sql_postgres_failed(sql));
     assert_int_equal(sql_rollback(sql), 0);
 
     insert = sql_statement(sql, 1);
     sql_bind_i64(insert, 1, 2);
     end_connections(fixture); // before a transaction has begun that costs nothing
-    assert_int_equal(sql_postgres_together(sql, true, &insert, 1), 0);
+    assert_int_equal(sql_postgres_together(sql, SQL_POSTGRES_BEGIN, &insert, 1), 0);
     assert_int_equal(sql_run(insert, NULL), 0);
     assert_int_equal(sql_commit(sql), 0);
     assert_int_equal(number_of(sql, "SELECT count(*) FROM planted"), 2);
@@ -373,44 +374,78 @@ static void a_group_whose_statement_fails_is_rolled_back_whole(void **state)
 
 // --- Commits whose answer was lost
 
-static void change(struct sql *sql, const char *text, struct sql_postgres_mark *ret_mark)
+static struct sql *writers_connect(void)
 {
-    assert_int_equal(sql_begin(sql, SQL_WRITE), 0);
-    assert_int_equal(sql_exec(sql, text), 0);
-    assert_int_equal(sql_postgres_mark(sql, 0, ret_mark), 0);
+    struct sql *sql = NULL;
+    CLEANUP(free_ptr) char *where = sql_fixture_database(engine, "writers");
+    CLEANUP(buf_release) struct buf reason = {0};
+    assert_int_equal(sql_postgres_open(where, postgres_texts, &sql, &reason), 0);
+    return sql;
 }
 
-static void the_outcome_of_a_transaction_is_known_on_its_own_timeline_alone(void **state)
+// Of servers 1 and 2; the numbers are theirs.
+static void write_number(struct sql *sql, uint64_t sender, uint64_t number)
+{
+    struct sql_statement *begins = sql_statement(sql, POSTGRES_WRITER_BEGINS);
+    sql_bind_u64(begins, 1, sender);
+    sql_bind_u64(begins, 2, number);
+    assert_int_equal(sql_run(begins, NULL), 0);
+}
+
+static int ask_number(struct sql *sql, uint64_t sender, int64_t *ret)
+{
+    assert_int_equal(sql_begin(sql, SQL_WRITE), 0);
+    assert_int_equal(sql_exec(sql, "SET LOCAL lock_timeout = '50ms'"), 0);
+    CLEANUP(sql_reset) struct sql_statement *find = sql_statement(sql, POSTGRES_WRITER_NUMBER);
+    sql_bind_u64(find, 1, sender);
+    int rc = sql_row(find);
+    *ret = rc == 1 ? sql_i64(find, 0) : -1;
+    assert_int_equal(sql_rollback(sql), 0);
+    return rc;
+}
+
+static void the_last_transaction_of_a_server_is_known_once_it_is_over(void **state)
 {
     (void)state;
-    CLEANUP(sql_fixture_close) struct sql *sql = sql_fixture_connect(engine);
-    CLEANUP(sql_fixture_close) struct sql *other = sql_fixture_connect(engine);
-    struct sql_postgres_mark none, kept, lost, open;
-    assert_int_equal(sql_begin(sql, SQL_WRITE), 0);
-    assert_int_equal(sql_postgres_mark(sql, 0, &none), 0);
-    assert_int_equal(sql_rollback(sql), 0);
-    assert_int_equal(none.transaction, 0);
-    assert_true(none.timeline > 0);
+    CLEANUP(sql_fixture_close) struct sql *sql = writers_connect();
+    CLEANUP(sql_fixture_close) struct sql *other = writers_connect();
+    int64_t number;
+    for (uint64_t sender = 1; sender <= 2; sender++) { // one whose row is new to others, and one whose row is there
+        if (sender == 2)
+            write_number(other, 2, 4);
+        assert_int_equal(sql_begin(sql, SQL_WRITE), 0);
+        write_number(sql, sender, 5);
+        assert_int_equal(ask_number(other, sender, &number), ERR_UNAVAILABLE);
+        assert_true(sql_again(other));
+        assert_int_equal(sql_rollback(sql), 0);
+        assert_int_equal(ask_number(other, sender, &number), 1);
+        assert_int_equal(number, sender == 1 ? 0 : 4);
+        assert_int_equal(sql_begin(sql, SQL_WRITE), 0);
+        write_number(sql, sender, 6);
+        assert_int_equal(sql_commit(sql), 0);
+        assert_int_equal(ask_number(other, sender, &number), 1);
+        assert_int_equal(number, 6);
+    }
+}
 
-    change(sql, "CREATE TABLE outcomes(x INT)", &kept);
-    assert_int_equal(sql_commit(sql), 0);
-    change(sql, "INSERT INTO outcomes VALUES (1)", &lost);
-    assert_int_equal(sql_rollback(sql), 0);
-    change(sql, "INSERT INTO outcomes VALUES (2)", &open);
-    assert_int_equal(sql_postgres_committed(other, &kept), 1);
-    assert_int_equal(sql_postgres_committed(other, &lost), 0);
-    assert_int_equal(sql_postgres_committed(other, &open), ERR_UNAVAILABLE);
-    assert_int_equal(sql_commit(sql), 0);
-    assert_int_equal(sql_postgres_committed(other, &open), 1);
-
-    // As if another server had been promoted: it may have given the number out again.
-    struct sql_postgres_mark before = kept, never = kept, gone = lost;
-    before.timeline++, never.timeline++, gone.timeline++;
-    never.transaction += 1000000;
-    assert_int_equal(sql_postgres_committed(other, &before), ERR_CONFLICT);
-    assert_int_equal(sql_postgres_committed(other, &gone), 0);
-    assert_int_equal(sql_postgres_committed(other, &never), 0);
-    assert_int_equal(sql_exec(sql, "DROP TABLE outcomes"), 0);
+static void what_is_sent_with_its_commit_is_there_or_nothing_of_it(void **state)
+{
+    (void)state;
+    CLEANUP(sql_fixture_close) struct sql *sql = writers_connect();
+    struct sql_statement *parts[2] = {sql_statement(sql, POSTGRES_WRITER_BEGINS),
+                                      sql_statement(sql, POSTGRES_META_MAKE)};
+    for (int round = 0; round < 2; round++) {
+        sql_bind_u64(parts[0], 1, 3);
+        sql_bind_u64(parts[0], 2, 7 + (uint64_t)round);
+        sql_bind_text(parts[1], 1, round == 0 ? STR("one") : STR("two"));
+        sql_bind_text(parts[1], 2, round == 0 ? STR("value") : (struct str){0});
+        int err = sql_postgres_together(sql, SQL_POSTGRES_BEGIN | SQL_POSTGRES_COMMIT, parts, 2);
+        assert_int_equal(err == 0, round == 0);
+        assert_int_equal(sql_postgres_failed(sql), round == 1);
+        assert_int_equal(sql_rollback(sql), 0);
+        assert_int_equal(number_of(sql, "SELECT number FROM writers WHERE sender = 3"), 7);
+    }
+    assert_int_equal(number_of(sql, "SELECT count(*) FROM meta WHERE name IN ('one', 'two')"), 1);
 }
 
 static int64_t backend_of(struct sql *sql)
@@ -461,7 +496,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_end_of_a_log_is_told_to_other_servers, set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(news_reach_a_server_that_was_cut_off, set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(a_server_hears_what_it_has_told_without_knowing, set_up, fixture_tear_down),
-        cmocka_unit_test(the_outcome_of_a_transaction_is_known_on_its_own_timeline_alone),
+        cmocka_unit_test(the_last_transaction_of_a_server_is_known_once_it_is_over),
+        cmocka_unit_test(what_is_sent_with_its_commit_is_there_or_nothing_of_it),
         cmocka_unit_test(a_connection_that_has_ended_meanwhile_costs_no_transaction),
         cmocka_unit_test(a_server_that_takes_no_more_writes_is_left),
     };

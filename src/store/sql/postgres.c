@@ -4,7 +4,6 @@
 #include "store/sql/postgres.h"
 
 #include "bus/postgres_connect.h"
-#include "model/doubt.h"
 #include "store/sql/sql_private.h"
 #include "util/clock.h"
 #include "util/error.h"
@@ -27,8 +26,6 @@ struct postgres {
     PGconn *connection;
     uint64_t connect_from_ms; // it does not try to connect before that
     uint64_t generation;      // of the connection; what was prepared on an earlier connection is gone
-    int64_t timeline;         // of the server's history, when it was asked for
-    uint64_t timeline_of;     // the generation of the connection that it was asked by; 0: none yet
     bool demoted;             // its server is not the primary any more
     uint64_t names;           // how many names were given out
     char *reason;             // of the last failure
@@ -403,16 +400,22 @@ static int prepare_all(struct postgres *postgres, struct sql_statement *const *s
     return err;
 }
 
-static bool send_all(struct postgres *postgres, bool begin, struct sql_statement *const *statements, size_t count)
+static bool send_text(struct postgres *postgres, const char *text)
+{
+    return PQsendQueryParams(postgres->connection, text, 0, NULL, NULL, NULL, NULL, 1) == 1;
+}
+
+static bool send_all(struct postgres *postgres, unsigned bounds, struct sql_statement *const *statements, size_t count)
 {
     PGconn *connection = postgres->connection;
-    bool sent = !begin || PQsendQueryParams(connection, "BEGIN", 0, NULL, NULL, NULL, NULL, 1) == 1;
+    bool sent = !(bounds & SQL_POSTGRES_BEGIN) || send_text(postgres, "BEGIN");
     for (size_t i = 0; i < count && sent; i++) {
         const struct postgres_statement *statement = statement_of(statements[i]);
         CLEANUP(arguments_release) struct arguments with = arguments_of(statement);
         sent = PQsendQueryPrepared(connection, statement->name, statement->count, with.values, with.sizes, with.formats,
                                    1) == 1;
     }
+    sent = sent && (!(bounds & SQL_POSTGRES_COMMIT) || send_text(postgres, "COMMIT"));
     return sent && PQpipelineSync(connection) == 1;
 }
 
@@ -425,109 +428,69 @@ static PGresult *receive(struct postgres *postgres)
     return first;
 }
 
-static int receive_all(struct postgres *postgres, bool begin, struct sql_statement *const *statements, size_t count)
+// An error that came before stays.
+static int receive_one(struct postgres *postgres, PGresult **ret, int err)
 {
-    int err = 0;
-    for (size_t i = 0; i < count + begin; i++) {
-        PGresult *result = receive(postgres);
-        ExecStatusType status = PQresultStatus(result);
-        bool good = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
-        if (!good && err == 0)
-            err = failure(postgres, result);
-        if (!good || i < begin) {
-            PQclear(result);
-            continue;
-        }
-        struct postgres_statement *statement = statement_of(statements[i - begin]);
-        statement->result = result;
+    *ret = receive(postgres);
+    ExecStatusType status = PQresultStatus(*ret);
+    if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK)
+        return err;
+    err = err < 0 ? err : failure(postgres, *ret);
+    result_clear(ret);
+    return err;
+}
+
+static int receive_bound(struct postgres *postgres, const char *tag, int err)
+{
+    CLEANUP(result_clear) PGresult *result = NULL;
+    err = receive_one(postgres, &result, err);
+    return err < 0 || strcmp(PQcmdStatus(result), tag) == 0 ? err : ERR_INTERNAL;
+}
+
+static int receive_all(struct postgres *postgres, unsigned bounds, struct sql_statement *const *statements,
+                       size_t count)
+{
+    int err = bounds & SQL_POSTGRES_BEGIN ? receive_bound(postgres, "BEGIN", 0) : 0;
+    for (size_t i = 0; i < count; i++) {
+        struct postgres_statement *statement = statement_of(statements[i]);
+        err = receive_one(postgres, &statement->result, err);
         statement->row = -1;
     }
+    if (bounds & SQL_POSTGRES_COMMIT)
+        err = receive_bound(postgres, "COMMIT", err);
     PQclear(postgres_next_result(postgres->connection)); // of the end of the pipeline
     return err;
 }
 
-static int together(struct postgres *postgres, bool begin, struct sql_statement *const *statements, size_t count)
+static int together(struct postgres *postgres, unsigned bounds, struct sql_statement *const *statements, size_t count)
 {
     int err = prepare_all(postgres, statements, count);
     if (err < 0)
         return err;
     if (PQenterPipelineMode(postgres->connection) != 1)
         return failure(postgres, NULL);
-    err = send_all(postgres, begin, statements, count) ? 0 : failure(postgres, NULL);
-    int received = receive_all(postgres, begin, statements, count);
+    err = send_all(postgres, bounds, statements, count) ? 0 : failure(postgres, NULL);
+    int received = receive_all(postgres, bounds, statements, count);
     // If the connection is gone it stays as it is until it is made anew.
     if (PQexitPipelineMode(postgres->connection) != 1 && err == 0 && received == 0)
         err = failure(postgres, NULL);
     return err < 0 ? err : received;
 }
 
-int sql_postgres_together(struct sql *sql, bool begin, struct sql_statement *const *statements, size_t count)
+int sql_postgres_together(struct sql *sql, unsigned bounds, struct sql_statement *const *statements, size_t count)
 {
     struct postgres *postgres = postgres_of(sql);
+    bool begin = bounds & SQL_POSTGRES_BEGIN;
     int err = begin && is_lost(postgres) ? connect_again(postgres) : 0;
     if (err == 0)
-        err = together(postgres, begin, statements, count);
-    if (err == 0 || !begin || !is_lost(postgres))
+        err = together(postgres, bounds, statements, count);
+    if (err == 0 || !begin || bounds & SQL_POSTGRES_COMMIT || !is_lost(postgres))
         return err;
     // As in begin(): nothing of the transaction is anywhere.
     for (size_t i = 0; i < count; i++)
         result_clear(&statement_of(statements[i])->result);
     err = connect_again(postgres);
-    return err < 0 ? err : together(postgres, begin, statements, count);
-}
-
-// Two numbers of the only row of `text`.
-static int two_numbers(struct sql *sql, const char *text, const struct sql_postgres_mark *mark, int64_t ret[2])
-{
-    struct sql_statement *get = sql_prepare(sql, text);
-    if (mark) {
-        sql_bind_u64(get, 1, mark->transaction);
-        sql_bind_i64(get, 2, mark->timeline);
-    }
-    int rc = sql_row(get);
-    for (int i = 0; i < 2 && rc == 1; i++)
-        ret[i] = sql_i64(get, i);
-    sql_statement_free(&get);
-    return rc < 0 ? rc : rc == 1 ? 0 : ERR_INTERNAL;
-}
-
-int sql_postgres_mark(struct sql *sql, uint64_t transaction, struct sql_postgres_mark *ret)
-{
-    struct postgres *postgres = postgres_of(sql);
-    *ret = (struct sql_postgres_mark){.transaction = transaction, .timeline = postgres->timeline};
-    // A server that can be written to stays on its timeline, so a connection to it does.
-    if (transaction > 0 && postgres->timeline_of == postgres->generation)
-        return 0;
-    int64_t numbers[2] = {0};
-    int err =
-        two_numbers(sql, "SELECT coalesce(pg_current_xact_id_if_assigned()::text::bigint, 0), " SQL_POSTGRES_TIMELINE,
-                    NULL, numbers);
-    if (err < 0)
-        return err;
-    postgres->timeline = numbers[1];
-    postgres->timeline_of = postgres->generation;
-    *ret = (struct sql_postgres_mark){.transaction = (uint64_t)numbers[0], .timeline = numbers[1]};
-    return 0;
-}
-
-int sql_postgres_committed(struct sql *sql, const struct sql_postgres_mark *mark)
-{
-    static const char text[] = // the numbers of enum transaction_state
-        "SELECT CASE WHEN timeline <> ?2 AND number::xid8 >= pg_snapshot_xmax(pg_current_snapshot()) THEN 0"
-        " WHEN pg_xact_status(number::xid8) = 'committed' THEN 1"
-        " WHEN pg_xact_status(number::xid8) = 'aborted' THEN 0 ELSE 2 END, (timeline = ?2)::int"
-        " FROM (SELECT ?1::text AS number, " SQL_POSTGRES_TIMELINE " AS timeline) AS here";
-    int64_t numbers[2] = {0};
-    int err = sql_begin(sql, SQL_READ);
-    if (err == 0)
-        err = two_numbers(sql, text, mark, numbers);
-    sql_rollback(sql);
-    if (err < 0)
-        return err;
-    static const int answers[] = {
-        [DOUBT_FAILED] = 0, [DOUBT_COMMITTED] = 1, [DOUBT_ASK_AGAIN] = ERR_UNAVAILABLE, [DOUBT_OPEN] = ERR_CONFLICT};
-    const struct doubt doubt = {.state = (enum transaction_state)numbers[0], .same_history = numbers[1]};
-    return answers[doubt_judge(&doubt)];
+    return err < 0 ? err : together(postgres, bounds, statements, count);
 }
 
 bool sql_postgres_failed(const struct sql *sql)

@@ -7,10 +7,14 @@
 // `conninfo` as libpq has it, e.g. "host=db dbname=runnel". ERR_UNAVAILABLE, with the reason for people in ret_reason.
 int sql_postgres_open(const char *conninfo, struct sql_texts texts, struct sql **ret, struct buf *ret_reason);
 
-// Sends these bound statements to the server together, behind a BEGIN if `begin`, and waits once for all. Each is run
-// in its turn, and sees what those before it did. Their rows are read as ever, with sql_row or sql_run, which then do
-// not wait. Returns 0; or an error, and what came behind it was not run. Statements of sql_statement() only.
-int sql_postgres_together(struct sql *sql, bool begin, struct sql_statement *const *statements, size_t count);
+// Sends these bound statements to the server together, and waits once for all. Each is run in its turn, and sees what
+// those before it did. Their rows are read as ever, with sql_row or sql_run, which then do not wait. Returns 0; or an
+// error, and what came behind it was not run. Statements of sql_statement() only.
+enum sql_postgres_bounds {
+    SQL_POSTGRES_BEGIN = 1,  // BEGIN before them
+    SQL_POSTGRES_COMMIT = 2, // COMMIT behind them. Errors are those of sql_commit
+};
+int sql_postgres_together(struct sql *sql, unsigned bounds, struct sql_statement *const *statements, size_t count);
 // Runs COPY … FROM STDIN (FORMAT binary) with these bytes: the rows alone, without the format's header and trailer.
 // Returns 0 or an error.
 int sql_postgres_copy(struct sql *sql, const char *statement, struct str rows);
@@ -18,16 +22,5 @@ int sql_postgres_copy(struct sql *sql, const char *statement, struct str rows);
 // one numbers of transactions may come again. Not on a standby.
 #define SQL_POSTGRES_TIMELINE "('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint"
 
-// A write transaction, as the server knows it.
-struct sql_postgres_mark {
-    uint64_t transaction; // 0: it has changed nothing
-    int64_t timeline;     // of the server's history
-};
-// The present one. `transaction`: its number, if it is known; 0: it is asked for. Only in a write transaction.
-int sql_postgres_mark(struct sql *sql, uint64_t transaction, struct sql_postgres_mark *ret);
-// After the answer of a commit was lost: connects again and asks for the outcome. Returns 1 if the transaction is
-// committed, 0 if it is not and never will be. ERR_CONFLICT: it cannot be known, as another server is the primary now.
-// Other errors: it is not known yet.
-int sql_postgres_committed(struct sql *sql, const struct sql_postgres_mark *mark);
 // Whether the connection is in a transaction that has failed: all that is left is to roll it back.
 bool sql_postgres_failed(const struct sql *sql);
