@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 
 from . import DEADLINE
+from .ports import hold
 from .process import Process
 
 WANTED = os.environ.get("RUNNEL_TEST_STORE") == "postgres"
@@ -27,7 +28,9 @@ def roomy_folder():
 
 
 class Postgres:
-    def __init__(self, within=None):
+    """`tls`: a key and its certificate, by which it is reached at localhost's `port` too."""
+
+    def __init__(self, within=None, tls=None):
         programs = sorted(glob.glob("/usr/lib/postgresql/*/bin"))
         assert programs, "PostgreSQL is not installed here (apt install postgresql)"
         self.programs = pathlib.Path(programs[-1])
@@ -35,11 +38,24 @@ class Postgres:
         self.user = "postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
         if os.geteuid() == 0:
             shutil.chown(self.folder, "postgres")
+        self.settings, self.held, self.port = ["listen_addresses="], None, 5432
+        if tls:
+            self._listen(tls)
         self._run("initdb", "-D", self.folder / "data", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-sync")
         self.start()
 
+    def _listen(self, tls):
+        kept, self.held = self.folder / "server.pem", hold()
+        self.port = self.held.getsockname()[1]
+        shutil.copyfile(tls, kept)
+        kept.chmod(0o600)
+        if os.geteuid() == 0:
+            shutil.chown(kept, "postgres")
+        self.settings = ["listen_addresses=127.0.0.1", f"port={self.port}", "ssl=on"]
+        self.settings += [f"ssl_cert_file={kept}", f"ssl_key_file={kept}"]
+
     def start(self):
-        settings = ["listen_addresses=", "fsync=off", "max_connections=400", "log_min_messages=log"]
+        settings = [*self.settings, "fsync=off", "max_connections=400", "log_min_messages=log"]
         settings += ["dynamic_shared_memory_type=mmap"]  # in its folder, which goes with it
         self.process = Process(
             self.argv(
@@ -79,7 +95,7 @@ class Postgres:
         subprocess.run(self.argv(program, *arguments), check=True, capture_output=True, cwd="/", timeout=DEADLINE)
 
     def sql(self, text, database="postgres"):
-        command = self.argv("psql", "-h", self.folder, "-U", "postgres", "-d", database, "-Atqc", text)
+        command = self.argv("psql", "-h", self.folder, "-p", self.port, "-U", "postgres", "-d", database, "-Atqc", text)
         done = subprocess.run(command, check=True, capture_output=True, text=True, cwd="/", timeout=DEADLINE)
         return done.stdout.strip()
 
@@ -92,6 +108,8 @@ class Postgres:
 
     def close(self):
         self.process.kill()
+        if self.held:
+            self.held.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
