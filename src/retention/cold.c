@@ -13,6 +13,7 @@
 #define SMALL_MS     ((uint64_t)3600 * 1000) // so long a pack that is not full waits for more
 #define SWEEP_MS     ((uint64_t)3600 * 1000)
 #define ELSEWHERE_MS 10000 // another server holds the lease
+#define REFUSED_MS   60000 // what was sent was not taken, and will not be soon
 
 // --- One pack
 
@@ -155,6 +156,8 @@ static uint64_t go_round(struct cold_mover *it)
     if (elsewhere)
         return it->options.node(it->options.node_arg) <= 0 ? BUSY_MS : ELSEWHERE_MS;
     tell_failure(it, rc);
+    if (rc == ERR_HELD || rc == ERR_STORE_FULL)
+        return REFUSED_MS;
     return MAX(backoff_lost(&it->backoff, 0), (uint64_t)BUSY_MS);
 }
 

@@ -45,6 +45,14 @@ int cold_swap(struct cold_mover *it, struct store_cold_swap *swap)
     return cold_run(it, &swap->op, STORE_COLD_SWAP);
 }
 
+// It is not in the store, and never will be. After others it may be, as an answer that was lost may have been good;
+// then only the sweep can tell.
+static bool is_refused(const struct store_cold_swap *swap, int err)
+{
+    return err == ERR_HELD || err == ERR_FENCED || err == ERR_EXPIRED || err == ERR_STORE_FULL ||
+           (err == 0 && swap->ret_chunks == 0);
+}
+
 int cold_send(struct cold_mover *it, struct cold_pack *pack, struct store_cold_swap *swap)
 {
     struct object_store *objects = it->options.objects;
@@ -55,8 +63,7 @@ int cold_send(struct cold_mover *it, struct cold_pack *pack, struct store_cold_s
     if (err || atomic_load(&it->ends))
         return err ? err : ERR_SHUTTING_DOWN;
     err = cold_swap(it, swap);
-    // An answer that was lost may have been good: then the object is wanted, and only the sweep can tell.
-    if (err == 0 && swap->ret_chunks == 0)
+    if (is_refused(swap, err))
         (void)objects->vtable->remove(objects, swap->object, it->reason);
     return err;
 }

@@ -5,6 +5,7 @@ import os
 import pytest
 from support import s3
 from support.api import eventually
+from support.cluster import Cluster
 from support.cold import PATH, Cold, manifest
 from support.s3_proxy import CUT, HALF, HANG, error
 from support.server import Server
@@ -261,6 +262,24 @@ def test_a_service_that_does_not_know_where_a_list_begins_is_swept_all_the_same(
     eventually(lambda: it.proxy.count("list") > 1, "it has looked for more")
     it.seal(lines=10)  # which goes when the sweep is over
     eventually(lambda: len(it.packs()) == 2, "it goes on")
+
+
+def test_while_a_server_of_an_older_version_is_there_nothing_is_moved_nor_left_in_s3(tmp_path):
+    cluster = Cluster(tmp_path)
+    try:
+        it = Cold(lambda *flags, env: cluster.add(*flags, env=env), after="1s")
+        cluster.sql("INSERT INTO nodes(kind, started_ms, heartbeat_ms, knows) VALUES(1, 0, 9000000000000, 23)")
+        id = it.seal(lines=10)
+        eventually(lambda: it.proxy.count("delete") and not it.packs(), "what was sent is removed")
+        assert it.proxy.count("put") == 1 and len(it.api.logs(id)) == 10
+        cluster.sql("DELETE FROM nodes WHERE knows = 23")
+        it.server.stop()
+        it.server.restart()
+        it.wait_moved()
+        assert len(it.packs()) == 1 and len(it.api.logs(id)) == 10
+        it.close()
+    finally:
+        cluster.close()
 
 
 def test_retention_reaches_into_s3_also_after_an_outage(cold):

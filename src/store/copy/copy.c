@@ -184,7 +184,9 @@ static int end(struct copy *it)
         err = copy_meta_delete(it->to->sql, COPY_MARK);
     if (err == 0)
         err = sql_commit(it->to->sql);
-    return err < 0 ? err : it->to->kind->finish(it->to);
+    if (err == 0)
+        (void)it->to->kind->finish(it->to);
+    return err;
 }
 
 // --- Tables

@@ -25,7 +25,7 @@ struct copy_kind {
     // Adds a chunk. It may be written later; `flush` is before the commit. `refined`: it has what searches need.
     int (*add)(struct copy_side *side, int64_t row, uint64_t first, const struct chunk *chunk, bool refined);
     int (*flush)(struct copy_side *side);
-    // What makes it ready for a server, after the last commit.
+    // What helps a server, after the last commit. The copy is whole without it, so nobody hears of an error.
     int (*finish)(struct copy_side *side);
     // ERR_CONFLICT, with a text, if a server has it.
     int (*check_idle)(struct copy_side *side, struct buf *ret_error);
