@@ -311,7 +311,7 @@ MUTATIONS = [
     (
         "hub",
         "ingest/node.c",
-        "    bool more = op->err == 0 && node->adopt.ret_count == STORE_ADOPT_MAX;",
+        "    bool more = err == 0 && adopt->ret_count == STORE_ADOPT_MAX;",
         "    bool more = false;",
         "forgets most of who ran when the server starts",
         ["test_hub"],
@@ -391,9 +391,9 @@ MUTATIONS = [
     ),
     (
         "store",
-        "commit_update.c",
-        "    return err < 0 ? err : lease.node == update->node ? 0 : ERR_FENCED;",
-        "    return err;",
+        "catalogue/leases.c",
+        "    return err < 0 || stands ? err : ERR_FENCED;",
+        "    return err < 0 || stands ? err : 0;",
         "takes the word of a node that does not hold it",
         ["test_store_leases", "test_two_servers"],
     ),
@@ -408,8 +408,8 @@ MUTATIONS = [
     (
         "fanout",
         "places.c",
-        "    bool room = (of ? of->taken : 0) < max;",
-        "    bool room = (of ? of->taken : 0) <= max;",
+        "    bool room = elsewhere < max && (of ? of->taken : 0) < max - elsewhere;",
+        "    bool room = elsewhere < max && (of ? of->taken : 0) <= max - elsewhere;",
         "lets one follower too many in",
         ["test_places"],
     ),
