@@ -47,6 +47,7 @@ test("a key is made, shown once and revoked", async () => {
   const row = page.getByRole("row", { name: "for the console's test" });
   await row.getByRole("button", { name: "Revoke" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "No" }).click();
+  await page.getByRole("dialog").waitFor({ state: "detached" }); // it has a button of the same name
   expect((await list()).status).toBe(200);
   await row.getByRole("button", { name: "Revoke" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Revoke" }).click();

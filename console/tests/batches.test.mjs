@@ -85,7 +85,7 @@ test("a cell for each of 10,000 jobs, which the keyboard reaches too", async () 
   expect(await page.locator(".cells canvas").getAttribute("data-drawn")).toBe("10000");
   await page.locator(".cells canvas").press("ArrowLeft");
   await page.getByText("n9998: queued").waitFor();
-  await page.getByRole("button", { name: "Cancel" }).click();
-  await page.getByRole("dialog").getByRole("button", { name: "Cancel" }).click();
+  await page.getByRole("button", { name: "Cancel", exact: true }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Cancel", exact: true }).click();
   await page.locator(".head .badge.cancelled").waitFor();
 });

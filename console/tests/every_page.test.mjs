@@ -11,7 +11,7 @@ const PHONE = { width: 390, height: 844 };
 
 /** Each page: its path, and what is there when it is drawn. */
 const PAGES = {
-  "sign in": { path: () => "/", ready: (page) => page.getByRole("heading", { name: "Sign in" }), signedIn: false },
+  "sign in": { path: () => "/", ready: (page) => page.getByRole("heading", { name: "Sign in", exact: true }), signedIn: false },
   runs: { path: () => "/", ready: (page) => page.getByRole("row", { name: it.run }) },
   "a run": { path: () => `/ui/runs/${it.run}?panel=details`, ready: (page) => page.locator(".pane .line").first() },
   "a run with nodes": { path: () => `/ui/runs/${it.flow}?panel=summary`, ready: (page) => page.locator(".react-flow__node").first() },

@@ -55,7 +55,7 @@ test("all logs are searched, and a hit leads to its line", async () => {
   const id = await it.server.log(["nothing", "the <b>needle</b> is here", "nothing"]);
   const page = await it.page();
   await page.goto(it.server.url);
-  await page.getByRole("heading", { name: "Runs" }).waitFor();
+  await page.getByRole("heading", { name: "Runs", exact: true }).waitFor();
   await page.keyboard.press("/");
   await page.keyboard.type("needle");
   await page.keyboard.press("Enter");

@@ -125,11 +125,11 @@ test("at the end it follows; scrolled up the same line stays on its pixel, and a
   await sees(page, ends(1543), "what comes then");
   await page.getByRole("button", { name: "Pause autoscroll" }).click();
   await append(1544, 1);
-  await page.getByRole("button", { name: "1 new line" }).waitFor();
+  await page.getByRole("button", { name: /\b1 new line$/ }).waitFor();
   await page.getByRole("button", { name: "Follow live logs" }).click();
   await append(1545, 1);
   await page.getByRole("button", { name: "Follow live logs" }).click();
-  await page.getByRole("button", { name: "2 new lines" }).waitFor();
+  await page.getByRole("button", { name: /\b2 new lines$/ }).waitFor();
   await it.server.ask("PATCH", `/api/v1/executions/${id}`, { status: "completed" });
   await page.getByText("completed").waitFor();
   await page.getByRole("button", { name: "Follow live logs" }).waitFor({ state: "detached" });

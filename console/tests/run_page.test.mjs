@@ -84,12 +84,13 @@ test("a run is pinned, unpinned, and purged after a question", async () => {
   expect((await it.server.ask("GET", `/api/v1/executions/${id}`)).pinned).toBe(true);
   await page.getByRole("button", { name: "Unpin" }).click();
   await page.getByRole("button", { name: "Pin", exact: true }).waitFor();
-  await page.getByRole("button", { name: "Purge" }).click();
+  await page.getByRole("button", { name: "Purge", exact: true }).click();
   await page.getByRole("dialog").getByText("Remove its 2 records for good?").waitFor();
   await page.getByRole("dialog").getByRole("button", { name: "No" }).click();
+  await page.getByRole("dialog").waitFor({ state: "detached" }); // it has a button of the same name
   expect((await it.server.ask("GET", `/api/v1/executions/${id}`)).last_index).toBe(2);
-  await page.getByRole("button", { name: "Purge" }).click();
-  await page.getByRole("dialog").getByRole("button", { name: "Purge" }).click();
+  await page.getByRole("button", { name: "Purge", exact: true }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Purge", exact: true }).click();
   await page.getByRole("heading", { name: "It is gone" }).waitFor();
   await expect(it.server.ask("GET", `/api/v1/executions/${id}`)).rejects.toThrow("410");
 });
@@ -118,8 +119,8 @@ test("who may not purge is told so, and nothing goes", async () => {
   const page = await it.page({ signedIn: false });
   await page.addInitScript((value) => sessionStorage.setItem("runnel.token", value), key);
   await page.goto(`${it.server.url}/ui/runs/${id}`);
-  await page.getByRole("button", { name: "Purge" }).click();
-  await page.getByRole("dialog").getByRole("button", { name: "Purge" }).click();
+  await page.getByRole("button", { name: "Purge", exact: true }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Purge", exact: true }).click();
   await page.getByRole("dialog").getByRole("alert").waitFor();
   expect((await it.server.ask("GET", `/api/v1/executions/${id}`)).last_index).toBe(1);
 });
@@ -182,7 +183,7 @@ test("a failed job says why, its head tells where it ran and what it cost, and i
   await head.getByText(cost, { exact: true }).waitFor();
   await page.getByRole("button", { name: "Details" }).click();
   await page.getByRole("region", { name: "Details" }).getByText("sales").waitFor();
-  await page.getByRole("button", { name: "Retry" }).click();
+  await page.getByRole("button", { name: "Retry", exact: true }).click();
   await page.getByRole("link", { name: "the attempt before" }).click();
   await page.getByRole("link", { name: "the next attempt" }).waitFor();
   expect(page.complaints).toEqual([]);

@@ -12,12 +12,12 @@ test("nothing is shown without a key, and a wrong one is told", async () => {
   await page.getByRole("alert").getByText("does not know this key").waitFor();
   await page.fill("#token", it.server.key);
   await page.click("main button");
-  await page.getByRole("heading", { name: "Runs" }).waitFor();
+  await page.getByRole("heading", { name: "Runs", exact: true }).waitFor();
   expect(page.url()).not.toContain("rnl_");
   await page.reload(); // it is kept in the tab
-  await page.getByRole("heading", { name: "Runs" }).waitFor();
+  await page.getByRole("heading", { name: "Runs", exact: true }).waitFor();
   await page.getByRole("button", { name: "Sign out" }).click();
-  await page.getByRole("heading", { name: "Sign in" }).waitFor();
+  await page.getByRole("heading", { name: "Sign in", exact: true }).waitFor();
 });
 
 test("a run appears by itself, changes its state, and has a page of its own", async () => {

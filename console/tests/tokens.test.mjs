@@ -80,5 +80,5 @@ test("a token that ends soon can be renewed before it does", async () => {
   await renew.click();
   await signIn(page, token(3600));
   await expect.poll(() => renew.count(), { timeout: DEADLINE }).toBe(0);
-  await page.getByRole("heading", { name: "Runs" }).waitFor();
+  await page.getByRole("heading", { name: "Runs", exact: true }).waitFor();
 });
