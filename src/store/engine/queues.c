@@ -84,6 +84,7 @@ static size_t op_bytes(const struct store_op *op)
 size_t queues_take(struct queues *queues, struct store_op **ops)
 {
     size_t count = 0, bytes = 0;
+    queues->taken_ns = clock_mono_ns();
     while (queues->writer.count && count < GROUP_OPS_MAX && bytes < GROUP_BYTES_MAX) {
         struct store_op *op = CONTAINER_OF(fair_queue_pop(&queues->writer), struct store_op, node);
         bytes += op_bytes(op);
@@ -117,7 +118,8 @@ void queues_gather(struct queues *queues)
 void queues_committed(struct queues *queues, size_t count)
 {
     pthread_mutex_lock(&queues->mutex);
-    gather_plan(&queues->gather, count, queues->writer.count, clock_mono_ns());
+    uint64_t now_ns = clock_mono_ns();
+    gather_plan(&queues->gather, count, queues->writer.count, now_ns - queues->taken_ns, now_ns);
     pthread_mutex_unlock(&queues->mutex);
 }
 

@@ -13,6 +13,7 @@ struct queues {
     pthread_cond_t writer_wake, reader_wake;
     pthread_cond_t writer_pause; // the writer gathers; a complete group and the end wake it
     struct gather gather;
+    uint64_t taken_ns; // when the writer has taken its group
     struct fair_queue writer, reader, scan;
     unsigned scanning;   // readers that work on a scan
     unsigned since_scan; // queries that were taken while scans waited

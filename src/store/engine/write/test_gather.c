@@ -7,7 +7,7 @@
 static uint64_t groups(struct gather *gather, uint64_t from_ns, unsigned count, uint64_t ops, uint64_t waiting)
 {
     for (unsigned i = 0; i < count; i++)
-        gather_plan(gather, ops, waiting, from_ns += MS);
+        gather_plan(gather, ops, waiting, MS, from_ns += MS);
     return from_ns;
 }
 
@@ -28,6 +28,34 @@ static void many_operations_wait_for_what_was_under_way(void **state)
     assert_true(gather.until_ns > now);
     assert_true(gather.until_ns <= now + 3 * MS);
     assert_int_equal(gather.whole, 16);
+}
+
+static void after_a_long_transaction_the_pause_is_longer_and_bounded(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t took_ms, pause_ms;
+    } cases[] = {{1, 3}, {6, 3}, {10, 5}, {40, 20}, {4000, 20}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct gather gather = {0};
+        uint64_t now = groups(&gather, MS, 10, 7, 9);
+        gather_plan(&gather, 7, 9, cases[i].took_ms * MS, now + MS);
+        assert_int_equal(gather.until_ns, now + MS + cases[i].pause_ms * MS);
+    }
+}
+
+static void of_long_transactions_a_few_operations_wait(void **state)
+{
+    (void)state;
+    struct gather gather = {0};
+    uint64_t now = 0;
+    for (int i = 0; i < 5; i++)
+        gather_plan(&gather, 4, 4, 6 * MS, now += 7 * MS);
+    assert_int_equal(gather.whole, 8);
+    assert_true(gather.until_ns > now);
+    for (int i = 0; i < 5; i++)
+        gather_plan(&gather, 2, 1, 6 * MS, now += 7 * MS);
+    assert_int_equal(gather.until_ns, 0);
 }
 
 static void groups_that_are_whole_stay_so(void **state)
@@ -70,9 +98,14 @@ static void a_group_has_its_limit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(few_operations_do_not_wait),    cmocka_unit_test(many_operations_wait_for_what_was_under_way),
-        cmocka_unit_test(groups_that_are_whole_stay_so), cmocka_unit_test(fewer_under_way_are_noticed),
-        cmocka_unit_test(it_ends_when_it_becomes_quiet), cmocka_unit_test(a_group_has_its_limit),
+        cmocka_unit_test(few_operations_do_not_wait),
+        cmocka_unit_test(many_operations_wait_for_what_was_under_way),
+        cmocka_unit_test(after_a_long_transaction_the_pause_is_longer_and_bounded),
+        cmocka_unit_test(of_long_transactions_a_few_operations_wait),
+        cmocka_unit_test(groups_that_are_whole_stay_so),
+        cmocka_unit_test(fewer_under_way_are_noticed),
+        cmocka_unit_test(it_ends_when_it_becomes_quiet),
+        cmocka_unit_test(a_group_has_its_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
