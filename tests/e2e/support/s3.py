@@ -60,9 +60,15 @@ class S3:
     def files(self, prefix):
         """What s3rver has beneath it, by its files: (key, path), and parts that no object has yet."""
         suffix, bucket = "._S3rver_object", self.folder / BUCKET
+        paths = [
+            pathlib.Path(folder, name)
+            for folder, _, names in os.walk(bucket)  # which takes it that a folder goes meanwhile
+            for name in names
+            if name.endswith(suffix)
+        ]
         found = {
             str(path.relative_to(bucket))[: -len(suffix)]: path
-            for path in bucket.rglob("*" + suffix)
+            for path in paths
             if str(path.relative_to(bucket)).startswith(f"{prefix}/")
         }
         return {key[len(prefix) + 1 :]: path for key, path in found.items()}
