@@ -1,6 +1,8 @@
 """Child processes whose output is waited for, never slept for."""
 
+import contextlib
 import os
+import select
 import signal
 import subprocess
 import threading
@@ -91,8 +93,15 @@ class Process:
         self.popen.send_signal(number)
 
     def wait(self, timeout=DEADLINE):
-        code = self.popen.wait(timeout)
-        return code
+        """Its exit code, as soon as it has ended: `Popen.wait` would look for that every 50 ms."""
+        if self.popen.poll() is None:
+            with contextlib.suppress(ProcessLookupError):  # another thread was first to be told
+                ended = os.pidfd_open(self.pid)
+                look = select.poll()
+                look.register(ended, select.POLLIN)
+                look.poll(1000 * timeout)
+                os.close(ended)
+        return self.popen.wait(0)
 
     def finish(self, timeout=DEADLINE):
         """The exit code, with all output read."""
