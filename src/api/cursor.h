@@ -10,3 +10,9 @@ bool cursor_parse(const struct api *api, int64_t account, struct str cursor, int
 bool cursor_take(struct call *call, struct str cursor, int64_t *ret_row);
 // Adds `next_cursor`: the cursor of the row, or null if the row is 0.
 void add_next_cursor(struct json_writer *json, const struct call *call, int64_t row);
+
+// The same of a list of executions, which may lie in several stores.
+void cursor_append_place(struct buf *out, const struct api *api, int64_t account, const struct list_place *place);
+bool cursor_parse_place(const struct api *api, int64_t account, struct str cursor, struct list_place *ret);
+bool cursor_take_place(struct call *call, struct str cursor, struct list_place *ret);
+void add_next_place(struct json_writer *json, const struct call *call, const struct list_place *next);

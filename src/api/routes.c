@@ -267,9 +267,12 @@ static const struct field run_statistics_query[] = {
     {0},
 };
 
+// Of executions that lie in several stores, with a place in each (api/cursor.h).
+#define CURSOR_TEXT_MAX 480
+
 static const struct field workflow_logs_query[] = {
     FIELD_LIMIT(LIMIT_PAGE, 100),
-    {"cursor", "`next_cursor` of the page before", .type = FIELD_TEXT, .min = 1, .max = 160},
+    {"cursor", "`next_cursor` of the page before", .type = FIELD_TEXT, .min = 1, .max = CURSOR_TEXT_MAX},
     {"executions", "of the newest so many", .type = FIELD_NUMBER, .min = 1, .max = 100, .fallback = 20},
     FILTER_PARAMETERS(FILTER_FIELD){0},
 };
@@ -318,7 +321,7 @@ static const struct field search_all_query[] = {
     FIELDS_OF_SEARCHES FIELD_LIMIT(SEARCH_KEEP_MAX, 100),
     FIELD_WORKFLOWS,
     FIELDS_OF_CONDITIONS,
-    {"cursor", "`next_cursor` of the answer before", .type = FIELD_TEXT, .min = 1, .max = 64},
+    {"cursor", "`next_cursor` of the answer before", .type = FIELD_TEXT, .min = 1, .max = CURSOR_TEXT_MAX},
     {0},
 };
 

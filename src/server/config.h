@@ -21,6 +21,10 @@
     X(T, store, "", 0, 0, false,                                                                                       \
       "postgres://USER@HOST/DATABASE (PostgreSQL 15 or newer) instead of DATA/runnel.db; the password from "           \
       "PGPASSFILE")                                                                                                    \
+    X(L, shards, "", 0, 0, false,                                                                                      \
+      "more stores, for executions: folders, or postgres:// as in store; a new one comes last, and with closed: "      \
+      "before "                                                                                                        \
+      "it gets none (docs/scaling.md)")                                                                                \
     X(T, bus, "notify", 0, 0, false,                                                                                   \
       "how servers of one store in PostgreSQL tell each other what changes. notify: by it; redis://HOST:PORT, "        \
       "rediss://HOST:PORT (with TLS) or unix:/PATH: by a Redis; none: each looks once a second")                       \

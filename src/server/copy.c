@@ -2,6 +2,7 @@
 #include "store/copy/copy.h"
 
 #include "server/server.h"
+#include "server/storage.h"
 #include "store/copy/side.h"
 #include "store/postgres/postgres_copy.h"
 #include "store/sqlite/copy/side.h"
@@ -12,22 +13,17 @@
 #include <inttypes.h>
 #include <sys/stat.h>
 
-static bool is_postgres(const char *address)
-{
-    struct str text = str_of(address);
-    return str_starts(text, STR("postgres://")) || str_starts(text, STR("postgresql://")) || strchr(address, '=');
-}
-
 static int open_from(const char *address, struct copy_side **ret, struct buf *ret_error)
 {
     CLEANUP(free_ptr) char *path = xasprintf("%s/runnel.db", address);
-    return is_postgres(address) ? postgres_copy_from(address, ret, ret_error) : sqlite_copy_from(path, ret, ret_error);
+    return storage_is_postgres(address) ? postgres_copy_from(address, ret, ret_error)
+                                        : sqlite_copy_from(path, ret, ret_error);
 }
 
 static int open_to(const char *address, struct copy_side **ret, struct buf *ret_error)
 {
     CLEANUP(free_ptr) char *path = xasprintf("%s/runnel.db", address);
-    if (is_postgres(address))
+    if (storage_is_postgres(address))
         return postgres_copy_to(address, ret, ret_error);
     int err = dir_make_all(address, 0700);
     if (err < 0) {
@@ -90,7 +86,7 @@ static void write_text(const struct store_copied *copied, int64_t ms, const stru
 
 static void append_end(struct buf *out, const char *address, const struct copy_side *side)
 {
-    CLEANUP(free_ptr) char *folder = is_postgres(address) ? NULL : realpath(address, NULL);
+    CLEANUP(free_ptr) char *folder = storage_is_postgres(address) ? NULL : realpath(address, NULL);
     const char *shown = folder ? folder : side->name;
     buf_printf(out, strpbrk(shown, " '\"\\$`&;") ? " \"%s\"" : " %s", shown);
 }

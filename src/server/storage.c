@@ -2,7 +2,28 @@
 
 #include "bus/bus.h"
 #include "store/postgres/postgres_store.h"
+#include "store/shards/shards.h"
 #include "store/sqlite/sqlite_store.h"
+#include "util/error.h"
+#include "util/file.h"
+
+bool storage_is_postgres(const char *address)
+{
+    struct str text = str_of(address);
+    return str_starts(text, STR("postgres://")) || str_starts(text, STR("postgresql://")) || strchr(address, '=');
+}
+
+#define CLOSED "closed:"
+
+static bool is_closed(const char *shard)
+{
+    return str_starts(str_of(shard), STR(CLOSED));
+}
+
+static const char *address_of(const char *shard)
+{
+    return is_closed(shard) ? shard + strlen(CLOSED) : shard;
+}
 
 #include <unistd.h>
 
@@ -39,10 +60,33 @@ char *storage_backups(const struct config *config)
     return path;
 }
 
-int storage_open(const struct config *config, const struct logger *logger, struct budget *budget, struct buf *ret_error,
-                 struct store **ret)
+static int check_shards(const struct config *config, struct buf *ret_error)
 {
-    CLEANUP(free_ptr) char *path = xasprintf("%s/runnel.db", config->data);
+    bool shared = false, own = !config->store[0];
+    if (config->shards.count >= STORE_SHARDS_MAX) {
+        buf_printf(ret_error, "shards: at most %d stores besides the first one", STORE_SHARDS_MAX - 1);
+        return ERR_INVALID;
+    }
+    if (config->shards.count > 0 && config->cold[0]) {
+        buf_append_text(ret_error, "shards: logs of several stores are not moved to S3 yet; leave out cold");
+        return ERR_INVALID;
+    }
+    for (size_t i = 0; i < config->shards.count; i++) {
+        bool postgres = storage_is_postgres(address_of(config->shards.items[i]));
+        shared = shared || postgres;
+        own = own || !postgres;
+    }
+    if (!shared || !own)
+        return 0;
+    buf_printf(ret_error, "shards: either all stores are in PostgreSQL (also store), or all are files of this server");
+    return ERR_INVALID;
+}
+
+// One of them: a database, or a folder.
+static int open_one(const struct config *config, const char *address, bool is_postgres, const struct logger *logger,
+                    struct budget *budget, struct buf *ret_error, struct store **ret)
+{
+    CLEANUP(free_ptr) char *path = xasprintf("%s/runnel.db", address);
     bool mirrors = config->loki_url[0];
     const struct sqlite_options sqlite = {
         .path = path,
@@ -52,7 +96,7 @@ int storage_open(const struct config *config, const struct logger *logger, struc
         .budget = budget,
     };
     const struct postgres_options postgres = {
-        .conninfo = config->store,
+        .conninfo = address,
         .bus = config->bus,
         .bus_credentials = config->bus_credentials,
         .bus_ca = config->bus_ca,
@@ -62,6 +106,79 @@ int storage_open(const struct config *config, const struct logger *logger, struc
         .logger = logger,
         .budget = budget,
     };
-    return config->store[0] ? postgres_store_open(&postgres, ret_error, ret)
-                            : sqlite_store_open(&sqlite, ret_error, ret);
+    return is_postgres ? postgres_store_open(&postgres, ret_error, ret) : sqlite_store_open(&sqlite, ret_error, ret);
+}
+
+// How it is called, without a password.
+static char *name_of(const char *address, size_t number)
+{
+    const char *at = strrchr(address, '@');
+    if (!storage_is_postgres(address))
+        return xasprintf("store %zu (%s)", number, address);
+    return at && strstr(address, "://")
+               ? xasprintf("store %zu (PostgreSQL at %.*s)", number, (int)strcspn(at + 1, "?"), at + 1)
+               : xasprintf("store %zu (PostgreSQL)", number);
+}
+
+static int open_shard(const struct config *config, size_t at, const struct logger *logger, struct budget *budget,
+                      struct buf *ret_error, struct store **ret)
+{
+    const char *address = address_of(config->shards.items[at]);
+    CLEANUP(buf_release) struct buf why = {0};
+    int err = storage_is_postgres(address) ? 0 : dir_make_all(address, 0700);
+    if (err < 0)
+        buf_printf(&why, "the folder cannot be made: %s", strerror(-err));
+    else
+        err = open_one(config, address, storage_is_postgres(address), logger, budget, &why, ret);
+    if (err < 0) {
+        CLEANUP(free_ptr) char *name = name_of(address, at + 1);
+        buf_printf(ret_error, "shards: %s: %s", name, buf_cstr(&why));
+    }
+    return err;
+}
+
+static int open_several(const struct config *config, const char *home, const struct logger *logger,
+                        struct budget *budget, struct buf *ret_error, struct store **ret)
+{
+    struct shards_member members[STORE_SHARDS_MAX] = {{.store = *ret}};
+    char *names[STORE_SHARDS_MAX] = {name_of(home, 0)};
+    size_t count = 1;
+    int err = 0;
+    *ret = NULL;
+    for (size_t i = 0; i < config->shards.count && err == 0; i++) {
+        err = open_shard(config, i, logger, budget, ret_error, &members[count].store);
+        if (err < 0)
+            break;
+        names[count] = name_of(address_of(config->shards.items[i]), i + 1);
+        members[count++].closed = is_closed(config->shards.items[i]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        members[i].name = names[i];
+        if (err < 0)
+            store_free(&members[i].store);
+    }
+    const struct shards_options options = {.members = members, .count = count, .logger = logger};
+    if (err == 0)
+        err = shards_open(&options, ret_error, ret);
+    for (size_t i = 0; i < count; i++)
+        free(names[i]);
+    return err;
+}
+
+int storage_open(const struct config *config, const struct logger *logger, struct budget *budget, struct buf *ret_error,
+                 struct store **ret)
+{
+    const char *home = config->store[0] ? config->store : config->data;
+    int err = check_shards(config, ret_error);
+    if (err == 0)
+        err = open_one(config, home, config->store[0], logger, budget, ret_error, ret);
+    if (err < 0)
+        return err;
+    if (config->shards.count > 0)
+        return open_several(config, home, logger, budget, ret_error, ret);
+    CLEANUP(free_ptr) char *name = name_of(home, 0);
+    err = shards_check_alone(*ret, name, ret_error);
+    if (err < 0)
+        store_free(ret);
+    return err;
 }

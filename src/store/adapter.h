@@ -16,6 +16,10 @@ struct store_vtable {
     void (*backup)(struct store *store, struct store_op *op); // as submit, for STORE_BACKUP
     void (*stats)(struct store *store, struct store_stats *ret);
     const char *(*bus_away)(struct store *store); // NULL: there is none
+    // What store_version, store_cold_serve and store_away ask, if it is not the adapter's base that knows; NULL: it is.
+    uint64_t (*version)(const struct store *store, int64_t row);
+    int (*cold_serve)(struct store *store, const struct store_cold_source *source);
+    bool (*away)(struct store *store, struct buf *out);
     void (*stop)(struct store *store);
     void (*free)(struct store *store);
 };
@@ -47,6 +51,7 @@ struct store { // adapters embed it
 
 struct store_kind { // made from the table in store/op.h
     bool commits, needs_space;
+    size_t size;               // of the struct
     size_t row_at, account_at; // offset of the member in the struct; 0: none
     void (*release)(struct store_op *op);
 };

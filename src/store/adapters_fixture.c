@@ -1,8 +1,12 @@
 // The adapters of the port, for the tests that hold for each of them.
 #include "store/postgres/postgres_store.h"
+#include "store/shards/shards.h"
 #include "store/sql_fixture.h"
 #include "store/sqlite/sqlite_store.h"
 #include "store/store_fixture.h"
+
+#include <errno.h>
+#include <sys/stat.h>
 
 static int open_sqlite(const char *folder, _Atomic int64_t *now_ms, struct store **ret)
 {
@@ -56,11 +60,27 @@ static int open_postgres_always(const char *folder, _Atomic int64_t *now_ms, str
     return open_postgres_merging(folder, now_ms, true, ret);
 }
 
+// Two stores as one. Nothing but jobs is made in the first one, so that all rows are other numbers inside.
+static int open_shards(const char *folder, _Atomic int64_t *now_ms, struct store **ret)
+{
+    CLEANUP(buf_release) struct buf error = {0};
+    CLEANUP(free_ptr) char *second = xasprintf("%s/second", folder);
+    struct shards_member members[] = {{.name = "first", .closed = true}, {.name = "second"}};
+    int err = mkdir(second, 0700) < 0 && errno != EEXIST ? -errno : open_sqlite(folder, now_ms, &members[0].store);
+    if (err == 0)
+        err = open_sqlite(second, now_ms, &members[1].store);
+    if (err < 0)
+        store_free(&members[0].store);
+    else
+        err = shards_open(&(struct shards_options){.members = members, .count = ARRAY_LEN(members)}, &error, ret);
+    if (err < 0)
+        print_message("%s\n", buf_cstr(&error));
+    return err;
+}
+
 static const struct fixture_adapter adapters[] = {
-    {"sqlite", open_sqlite},
-    {"sqlite, merging always", open_sqlite_merging},
-    {"postgres", open_postgres},
-    {"postgres, merging always", open_postgres_always},
+    {"sqlite", open_sqlite},     {"sqlite, merging always", open_sqlite_merging},    {"shards", open_shards},
+    {"postgres", open_postgres}, {"postgres, merging always", open_postgres_always},
 };
 
 static const struct fixture_adapter *adapter_under_test;

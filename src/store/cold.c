@@ -250,6 +250,8 @@ bool cold_park(struct store *store, struct store_op *op)
 
 int store_cold_serve(struct store *store, const struct store_cold_source *source)
 {
+    if (store->vtable->cold_serve)
+        return store->vtable->cold_serve(store, source);
     struct cold_reads *reads = xcalloc(1, sizeof(*reads));
     reads->source = *source;
     pthread_mutex_init(&reads->lock, NULL);

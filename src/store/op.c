@@ -66,6 +66,11 @@ static void release_list(struct store_op *op)
     list->ret_count = 0;
 }
 
+void list_place_pass(struct list_place *place, int64_t row)
+{
+    place->rows[store_shard_of(row)] = store_row_within(row);
+}
+
 static void release_read(struct store_op *op)
 {
     store_read_forget(OP(store_read));
@@ -125,6 +130,11 @@ static void release_key_list(struct store_op *op)
 static void release_account_list(struct store_op *op)
 {
     free_ptr(&OP(store_account_list)->ret_accounts);
+}
+
+static void release_account_rows(struct store_op *op)
+{
+    free_ptr(&OP(store_account_rows)->ret_rows);
 }
 
 static void release_secret_take(struct store_op *op)
@@ -387,9 +397,9 @@ static void release_backup(struct store_op *op)
 #define GROWS            true
 #define KEEPS            false
 #define COMMIT(NAME, name, row, account, space, release) \
-    [STORE_##NAME] = {true, space, row, account, release_##release},
+    [STORE_##NAME] = {true, space, sizeof(struct store_##name), row, account, release_##release},
 #define QUERY(NAME, name, row, account, space, release) \
-    [STORE_##NAME] = {false, space, row, account, release_##release},
+    [STORE_##NAME] = {false, space, sizeof(struct store_##name), row, account, release_##release},
 
 const struct store_kind store_kinds[STORE_OP_KINDS] = {STORE_COMMITS(COMMIT) STORE_QUERIES(QUERY)};
 

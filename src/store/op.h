@@ -27,6 +27,8 @@
     X(ACCOUNT_ENSURE, account_ensure, NONE, NONE, KEEPS, nothing)                             \
     X(ACCOUNT_CREATE, account_create, NONE, NONE, KEEPS, nothing)                             \
     X(ACCOUNT_CHANGE, account_change, NONE, NONE, KEEPS, nothing)                             \
+    X(ACCOUNT_PLACE, account_place, NONE, NONE, KEEPS, nothing)                               \
+    X(SHARD_JOIN, shard_join, NONE, NONE, KEEPS, nothing)                                     \
     X(SECRET_SET, secret_set, NONE, AT(secret_set, account), GROWS, nothing)                  \
     X(SECRET_DELETE, secret_delete, NONE, AT(secret_delete, account), KEEPS, nothing)         \
     X(SECRET_TAKE, secret_take, NONE, AT(secret_take, account), KEEPS, secret_take)           \
@@ -70,6 +72,8 @@
     X(KEY_FIND, key_find, NONE, NONE, KEEPS, key_find)                              \
     X(KEY_LIST, key_list, NONE, AT(key_list, account), KEEPS, key_list)             \
     X(ACCOUNT_LIST, account_list, NONE, NONE, KEEPS, account_list)                  \
+    X(ACCOUNT_ROWS, account_rows, NONE, NONE, KEEPS, account_rows)                  \
+    X(CREATED, created, NONE, AT(created, account), KEEPS, nothing)                 \
     X(SECRET_LIST, secret_list, NONE, AT(secret_list, account), KEEPS, secret_list) \
     X(COUNT_OPEN, count_open, NONE, NONE, KEEPS, nothing)                           \
     X(JOBS_READY, jobs_ready, NONE, NONE, KEEPS, nothing)                           \

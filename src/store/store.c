@@ -116,6 +116,11 @@ const char *store_bus_away(struct store *store)
     return store->vtable->bus_away ? store->vtable->bus_away(store) : NULL;
 }
 
+bool store_away(struct store *store, struct buf *out)
+{
+    return store->vtable->away && store->vtable->away(store, out);
+}
+
 unsigned store_bucket(uint64_t ns)
 {
     uint64_t units = ns / 64000;
@@ -130,6 +135,8 @@ static size_t version_slot(int64_t row)
 
 uint64_t store_version(const struct store *store, int64_t row)
 {
+    if (store->vtable->version)
+        return store->vtable->version(store, row);
     return store->one_writer ? atomic_load(&store->versions[version_slot(row)]) : 1;
 }
 

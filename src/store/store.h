@@ -24,6 +24,7 @@
 #include "store/ops/record.h"
 #include "store/ops/retention.h"
 #include "store/ops/secret.h"
+#include "store/ops/shard.h"
 #include "store/ops/summary.h"
 #include "store/ops/ticket.h"
 #include "store/ops/waiting.h"
@@ -104,6 +105,17 @@ int store_watch(struct store *store, store_watch_fn *watch, void *arg);
 // One hears, from then on.
 void store_hear(struct store *store, store_hear_fn *hear, void *arg);
 const char *store_incarnation(const struct store *store);
+// Several stores may be one (store/shards/): then the number of the store that has an execution stands above its row
+// there. A row of a store that is alone is below that.
+#define STORE_SHARD_SHIFT 48
+static inline unsigned store_shard_of(int64_t row)
+{
+    return (unsigned)((uint64_t)row >> STORE_SHARD_SHIFT) % STORE_SHARDS_MAX;
+}
+static inline int64_t store_row_within(int64_t row)
+{
+    return row & (((int64_t)1 << STORE_SHARD_SHIFT) - 1);
+}
 // Random bytes that were made with the store and are kept in it. They are told to nobody; what is given out sealed is
 // encrypted with them.
 const uint8_t *store_secret(const struct store *store);
@@ -113,6 +125,9 @@ bool store_stats(struct store *store, struct store_stats *ret);
 // NULL, or if what carries hints between the servers of the store is away, so that each looks once a second, a constant
 // text for anybody that says so. Until store_stop; any thread; asks nobody.
 const char *store_bus_away(struct store *store);
+
+// Whether some of several stores that are one is away, and which; the rest is served. Any thread; asks nobody.
+bool store_away(struct store *store, struct buf *out);
 
 // --- Cold chunks: their bodies lie in objects elsewhere (docs/internals/cold.md), and are read when they are wanted.
 // What cannot be read is ERR_COLD, and may be asked for again.

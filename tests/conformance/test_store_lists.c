@@ -176,9 +176,9 @@ static void lists_are_paged_newest_first(void **state)
         assert_int_equal(fixture_run(fixture, &page.op), 0);
         for (size_t i = 0; i < page.ret_count; i++)
             assert_int_equal(page.ret_executions[i].row, rows[next--]);
-        page.before_row = page.ret_next_row;
+        page.before = page.ret_next;
         store_op_release(&page.op);
-    } while (page.before_row != 0);
+    } while (page.before.rows[0] != 0);
     assert_int_equal(next, -1);
 }
 

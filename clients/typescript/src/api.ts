@@ -3276,6 +3276,8 @@ export interface operations {
                             bus?: string;
                             /** @description Where old logs are kept; reading those is 503. */
                             cold?: string;
+                            /** @description Which of several stores; what lies in it is 503. */
+                            shards?: string;
                         };
                     };
                 };

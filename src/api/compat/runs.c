@@ -179,7 +179,7 @@ static void listed(struct store_op *op)
         for (size_t i = 0; i < it->list.ret_count; i++)
             runs_add_status(&json, &it->list.ret_executions[i], NULL, NULL, clock_real_ms());
         json_close(&json);
-        add_next_cursor(&json, call, it->list.ret_next_row);
+        add_next_place(&json, call, &it->list.ret_next);
         json_close(&json);
         call_answer(call, 200, &json);
     }
@@ -208,7 +208,7 @@ void runs_list(struct call *call)
         .max_bytes = LIST_BYTES_MAX,
         .statuses = status.len ? statuses_of(status) : 0,
     };
-    if (!cursor_take(call, call_param(call, "cursor").text, &it->list.before_row)) {
+    if (!cursor_take_place(call, call_param(call, "cursor").text, &it->list.before)) {
         free(it);
         return;
     }

@@ -29,7 +29,7 @@ static void list_done(struct store_op *op)
             execution_add_status(&json, NULL, &it->list.ret_executions[i], &live, &terms, now);
         }
         json_close(&json);
-        add_next_cursor(&json, call, it->list.ret_next_row);
+        add_next_place(&json, call, &it->list.ret_next);
         json_close(&json);
         call_answer(call, 200, &json);
     } else if (op->err) {
@@ -52,7 +52,7 @@ static void list_submit(struct list *it)
 {
     struct call *call = it->call;
     it->list.limit = (unsigned)call_param(call, "limit").number;
-    if (!cursor_take(call, call_param(call, "cursor").text, &it->list.before_row) ||
+    if (!cursor_take_place(call, call_param(call, "cursor").text, &it->list.before) ||
         !list_conditions_take(call, &it->list, (char *)(it + 1))) {
         free(it);
         return;

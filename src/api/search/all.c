@@ -13,6 +13,7 @@
 // An execution of the present page.
 struct looked_at {
     int64_t row;
+    struct list_place before; // it is the first from there on
     char *execution_id;
     uint64_t first, next, range;
     uint64_t *hits; // of those that are shown
@@ -21,7 +22,8 @@ struct looked_at {
 
 // The place from which on nothing was looked at: a line of an execution.
 struct place {
-    int64_t row; // 0: the newest
+    struct list_place before; // all 0: the newest
+    int64_t row;              // 0: of none
     uint64_t from;
 };
 
@@ -29,7 +31,7 @@ struct everywhere {
     struct call *call;
     struct search_query query;
     struct store_list list;
-    int64_t next_page; // row
+    struct list_place next_page;
     uint64_t began_ns;
     struct looked_at page[PAGE_EXECUTIONS];
     size_t page_count;
@@ -83,7 +85,10 @@ static void answer(struct everywhere *it)
     CLEANUP(buf_release) struct buf text = {0}, cursor = {0};
     struct json_writer json = json_writer_to(&text);
     if (it->more) {
-        cursor_append(&cursor, it->call->api, it->call->principal.account, it->place.row);
+        const struct call *call = it->call;
+        cursor_append_place(&cursor, call->api, call->principal.account, &it->place.before);
+        buf_append_byte(&cursor, '-');
+        cursor_append(&cursor, call->api, call->principal.account, it->place.row);
         buf_printf(&cursor, "-%llu", (unsigned long long)it->place.from);
     }
     json_open_object(&json, NULL);
@@ -106,7 +111,7 @@ static bool is_over(const struct everywhere *it)
            clock_mono_ns() - it->began_ns >= it->query.limits.ns;
 }
 
-static void list_page(struct everywhere *it, int64_t before_row);
+static void list_page(struct everywhere *it, struct list_place before);
 
 // Shows the hits of one execution after the other.
 static void show_next(struct everywhere *it);
@@ -139,10 +144,10 @@ static void show_next(struct everywhere *it)
             .arg = it,
         };
         hits_write(&ask);
-    } else if (it->more || it->next_page == 0) {
+    } else if (it->more || it->next_page.rows[0] == 0) {
         answer(it);
     } else if (is_over(it)) {
-        it->place = (struct place){it->next_page - 1, 0};
+        it->place = (struct place){.before = it->next_page};
         it->more = true;
         answer(it);
     } else {
@@ -192,7 +197,7 @@ static bool took_range(void *arg, const struct scan_range *range, struct search_
         at->hit_count += count;
         it->hits += (unsigned)count;
     }
-    it->place = (struct place){at->row, range->ask.to};
+    it->place = (struct place){at->before, at->row, range->ask.to};
     if (it->hits < it->query.limit)
         return true;
     it->place.from = at->hits[at->hit_count - 1] + 1;
@@ -220,6 +225,7 @@ static const struct scan_handler everywhere_handler = {next_range, took_range, s
 
 static void take_page(struct everywhere *it)
 {
+    struct list_place before = it->list.ret_before;
     page_release(it);
     it->page_count = it->list.ret_count;
     for (size_t i = 0; i < it->page_count; i++) {
@@ -228,14 +234,16 @@ static void take_page(struct everywhere *it)
         bool begun = execution->row == it->place.row;
         it->page[i] = (struct looked_at){
             .row = execution->row,
+            .before = before,
             .execution_id = xstrdup(execution->execution_id),
             .first = begun ? MAX(it->place.from, execution->first_sequence) : execution->first_sequence,
             .next = execution->next_sequence,
             .range = MAX(SCAN_RANGE_BYTES / mean, RANGE_LEAST),
         };
+        list_place_pass(&before, execution->row);
     }
     it->given_to = it->page_count > 0 ? it->page[0].first : 0;
-    it->next_page = it->list.ret_next_row;
+    it->next_page = it->list.ret_next;
 }
 
 static void page_listed(struct store_op *op)
@@ -262,20 +270,22 @@ static void page_listed(struct store_op *op)
     call_unref(call);
 }
 
-static void list_page(struct everywhere *it, int64_t before_row)
+static void list_page(struct everywhere *it, struct list_place before)
 {
-    it->list.before_row = before_row;
+    it->list.before = before;
     it->list.limit = PAGE_EXECUTIONS;
     call_submit(it->call, STORE_LIST, &it->list.op, page_listed);
 }
 
-// The cursor of a list, and the line.
+// The cursor of a list, that of the execution, and the line.
 static bool take_place(struct everywhere *it)
 {
-    struct str text = call_param(it->call, "cursor").text, row = str_split(&text, '-');
-    if (!row.data)
+    const struct call *call = it->call;
+    struct str text = call_param(call, "cursor").text, before = str_split(&text, '-');
+    if (!before.data)
         return true;
-    return cursor_parse(it->call->api, it->call->principal.account, row, &it->place.row) &&
+    return cursor_parse_place(call->api, call->principal.account, before, &it->place.before) &&
+           cursor_parse(call->api, call->principal.account, str_split(&text, '-'), &it->place.row) &&
            str_to_u64(text, &it->place.from) && it->place.from <= INT64_MAX;
 }
 
@@ -302,5 +312,5 @@ void search_logs(struct call *call)
         return;
     }
     it->account = budget_account(call->api->options.budget, call->principal.account);
-    list_page(it, it->place.row ? it->place.row + 1 : 0);
+    list_page(it, it->place.before);
 }

@@ -28,7 +28,9 @@ static void add_away(struct call *call, struct json_writer *json)
     bool files_away = blobs && blob_away(blobs, files);
     bool logs_away = cold && cold->vtable->away(cold, logs);
     const char *bus_away = store_bus_away(call->api->options.store);
-    if (!files_away && !logs_away && !bus_away)
+    CLEANUP(buf_release) struct buf stores = {0};
+    bool stores_away = store_away(call->api->options.store, &stores);
+    if (!files_away && !logs_away && !bus_away && !stores_away)
         return;
     json_open_object(json, "away");
     if (files_away)
@@ -37,6 +39,8 @@ static void add_away(struct call *call, struct json_writer *json)
         json_add_text(json, "cold", logs);
     if (bus_away)
         json_add_text(json, "bus", bus_away);
+    if (stores_away)
+        json_add_text(json, "shards", buf_cstr(&stores));
     json_close(json);
 }
 

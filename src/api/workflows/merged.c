@@ -30,7 +30,7 @@ struct merging {
     struct call *call;
     struct filter *filter;
     unsigned limit;
-    int64_t newest; // the executions are those up to this row
+    struct list_place newest; // the executions are those from here on; all 0: not known yet
     struct source *sources;
     size_t count, reading; // reading: the source that the read is for
     // The last record that was looked at; `row` 0: none.
@@ -257,7 +257,7 @@ static void add_cursor(struct merging *it, struct json_writer *json)
 {
     CLEANUP(buf_release) struct buf text = {0};
     if (it->full) {
-        cursor_append(&text, it->call->api, it->call->principal.account, it->newest);
+        cursor_append_place(&text, it->call->api, it->call->principal.account, &it->newest);
         buf_append_byte(&text, '.');
         cursor_append(&text, it->call->api, it->call->principal.account, it->last.row);
         buf_printf(&text, ".%lld.%llu", (long long)it->last.key_ms, (unsigned long long)it->last.sequence);
@@ -349,7 +349,7 @@ static void listed(struct store_op *op)
         answer(it);
     } else {
         it->count = it->list.ret_count;
-        it->newest = it->newest ? it->newest : it->list.ret_executions[0].row;
+        it->newest = it->list.ret_before;
         it->sources = xcalloc(it->count, sizeof(*it->sources));
         for (size_t i = 0; i < it->count; i++) {
             const struct execution *execution = &it->list.ret_executions[i];
@@ -373,7 +373,7 @@ static bool parse_cursor(struct merging *it, struct str text)
     uint64_t key_ms;
     if (negative)
         key = str_n(key.data + 1, key.len - 1);
-    if (!cursor_parse(call->api, call->principal.account, newest, &it->newest) ||
+    if (!cursor_parse_place(call->api, call->principal.account, newest, &it->newest) ||
         !cursor_parse(call->api, call->principal.account, row, &it->last.row) || !str_to_u64(key, &key_ms) ||
         key_ms >= INT64_MAX || !str_to_u64(text, &it->last.sequence) || it->last.sequence >= INT64_MAX)
         return false;
@@ -424,7 +424,7 @@ void workflows_logs(struct call *call)
         .account = call->principal.account,
         .owner = call_asking_user(call),
         .workflow_ids = {.items = {str_of(call->workflow.workflow_id)}, .count = 1},
-        .before_row = it->newest ? it->newest + 1 : 0,
+        .before = it->newest,
         .limit = (unsigned)call_param(call, "executions").number,
         .max_bytes = LIST_BYTES_MAX,
     };

@@ -235,6 +235,56 @@ int catalogue_account_purged(struct sql *sql, int64_t account)
     return err < 0 ? err : run_for(sql, CATALOGUE_PURGING_ACCOUNT_DELETE, account);
 }
 
+// --- In several stores
+
+int catalogue_account_place(struct sql *sql, const struct account_row *account, bool *ret_deleted, bool *ret_rules)
+{
+    struct str retention = str_of(account->retention);
+    struct sql_statement *placed = sql_statement(sql, CATALOGUE_ACCOUNT_PLACED);
+    sql_bind_i64(placed, 1, account->row);
+    int rc = sql_row(placed);
+    *ret_deleted = account->deleted_ms > 0 && !(rc == 1 && sql_i64(placed, 0) > 0);
+    *ret_rules = rc == 1 && !str_eq(sql_text(placed, 1), retention);
+    sql_reset(&placed);
+    if (rc < 0)
+        return rc;
+    struct sql_statement *place = sql_statement(sql, CATALOGUE_ACCOUNT_PLACE);
+    const int64_t times[] = {account->created_ms, account->suspended_ms, account->resumed_ms, account->deleted_ms};
+    sql_bind_i64(place, 1, account->row);
+    sql_bind_text(place, 2, str_of(account->name));
+    for (size_t i = 0; i < ARRAY_LEN(times); i++)
+        sql_bind_i64(place, 3 + (int)i, times[i]);
+    sql_bind_text(place, 7, retention.len > 0 ? retention : (struct str){0});
+    int err = sql_run(place, NULL);
+    if (err == 0 && *ret_deleted)
+        err = run_for(sql, CATALOGUE_BLOBS_UNWANT, account->row);
+    return err < 0 || !*ret_deleted ? err : run_for(sql, CATALOGUE_PURGING_ACCOUNT_INSERT, account->row);
+}
+
+int catalogue_account_rows(struct sql *sql, struct store_account_rows *rows)
+{
+    unsigned limit = MIN(rows->limit, ACCOUNT_ROWS_MAX);
+    CLEANUP(sql_reset) struct sql_statement *select = sql_statement(sql, CATALOGUE_ACCOUNT_ROWS);
+    sql_bind_i64(select, 1, rows->after_row);
+    sql_bind_i64(select, 2, limit);
+    rows->ret_rows = xcalloc((size_t)limit + 1, sizeof(*rows->ret_rows));
+    rows->ret_count = 0;
+    int rc;
+    while ((rc = sql_row(select)) == 1) {
+        struct account_row *row = &rows->ret_rows[rows->ret_count++];
+        *row = (struct account_row){
+            .row = sql_i64(select, 0),
+            .created_ms = sql_i64(select, 1),
+            .suspended_ms = sql_i64(select, 2),
+            .resumed_ms = sql_i64(select, 3),
+            .deleted_ms = sql_i64(select, 4),
+        };
+        snprintf(row->name, sizeof(row->name), "%.*s", STR_ARGS(sql_text(select, 5)));
+        snprintf(row->retention, sizeof(row->retention), "%.*s", STR_ARGS(sql_text(select, 6)));
+    }
+    return rc;
+}
+
 // --- Listing
 
 int catalogue_account_list(struct sql *sql, struct store_account_list *list)

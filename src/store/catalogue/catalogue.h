@@ -22,6 +22,7 @@
 #include "store/ops/record.h"
 #include "store/ops/retention.h"
 #include "store/ops/secret.h"
+#include "store/ops/shard.h"
 #include "store/ops/waiting.h"
 #include "store/ops/workflow.h"
 
@@ -42,6 +43,10 @@ int catalogue_account_list(struct sql *sql, struct store_account_list *list);
 int catalogue_account_holds(struct sql *sql, int64_t account, size_t max, int64_t *ret_rows, size_t *ret_count);
 // Finds a deleted account that may still hold executions; 0: there is none.
 int catalogue_account_purging(struct sql *sql, int64_t *ret_account);
+// As the home of several stores has them (store/shards/). ret_deleted: one is deleted from now on; ret_rules: another
+// one's retention has changed.
+int catalogue_account_rows(struct sql *sql, struct store_account_rows *rows);
+int catalogue_account_place(struct sql *sql, const struct account_row *account, bool *ret_deleted, bool *ret_rules);
 int catalogue_account_purged(struct sql *sql, int64_t account); // it holds none any more
 
 // --- keys.c
@@ -112,6 +117,10 @@ int catalogue_execution_cancel(struct sql *sql, int64_t row, struct str reason);
 // Everything except the log's own tables.
 int catalogue_execution_purge(struct sql *sql, int64_t row);
 int catalogue_executions_restored(struct sql *sql); // marks the open ones
+
+// --- shards.c
+int catalogue_shard_join(struct sql *sql, struct store_shard_join *join, struct str incarnation, int64_t now_ms);
+int catalogue_created(struct sql *sql, struct store_created *created, int64_t now_ms);
 
 // --- documents.c
 // Returns the metadata after a patch, as metadata_merge does. Owned by the caller.
@@ -184,7 +193,8 @@ int catalogue_cold_places(struct sql *sql, int64_t row, uint64_t first, bool bac
                           size_t max, size_t *ret_count);
 
 // --- list.c
-#define CATALOGUE_LIST_MAX 10000
+#define CATALOGUE_LIST_MAX       10000
+#define CATALOGUE_IDEMPOTENCY_MS (24 * 3600 * 1000LL) // for so long a key is kept
 // Returns the rows of a page, newest first, and one more if there is one. ret_rows has room for limit + 1.
 int catalogue_list_rows(struct sql *sql, const struct store_list *list, unsigned limit, int64_t *ret_rows,
                         size_t *ret_count);

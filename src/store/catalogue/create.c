@@ -1,8 +1,6 @@
 // Makes executions, once for each idempotency key.
 #include "store/catalogue/catalogue.h"
 
-#define IDEMPOTENCY_MS (24 * 3600 * 1000LL)
-
 // --- The idempotency key
 
 int catalogue_idempotency_find(struct sql *sql, int64_t account, struct str key, uint64_t request_hash, int64_t now_ms,
@@ -10,7 +8,7 @@ int catalogue_idempotency_find(struct sql *sql, int64_t account, struct str key,
 {
     *ret_row = 0;
     struct sql_statement *expire = sql_statement(sql, CATALOGUE_IDEMPOTENCY_EXPIRE);
-    sql_bind_i64(expire, 1, now_ms - IDEMPOTENCY_MS);
+    sql_bind_i64(expire, 1, now_ms - CATALOGUE_IDEMPOTENCY_MS);
     int rc = sql_run(expire, NULL);
     if (rc < 0)
         return rc;
@@ -18,7 +16,7 @@ int catalogue_idempotency_find(struct sql *sql, int64_t account, struct str key,
     sql_bind_i64(find, 1, account);
     sql_bind_text(find, 2, key);
     rc = sql_row(find);
-    if (rc <= 0 || sql_i64(find, 2) < now_ms - IDEMPOTENCY_MS)
+    if (rc <= 0 || sql_i64(find, 2) < now_ms - CATALOGUE_IDEMPOTENCY_MS)
         return MIN(rc, 0);
     if (sql_u64(find, 0) != request_hash)
         return ERR_IDEMPOTENCY;
@@ -42,7 +40,7 @@ int catalogue_idempotency_set(struct sql *sql, int64_t account, struct str key, 
     sql_bind_u64(set, 3, request_hash);
     sql_bind_i64(set, 4, row);
     sql_bind_i64(set, 5, now_ms);
-    sql_bind_i64(set, 6, now_ms - IDEMPOTENCY_MS);
+    sql_bind_i64(set, 6, now_ms - CATALOGUE_IDEMPOTENCY_MS);
     int err = sql_run(set, &changes);
     return err < 0 || changes > 0 ? err : sql_outrun(sql); // another connection has used it meanwhile
 }

@@ -27,6 +27,21 @@ static int fence(struct sql *sql, enum catalogue_statement how, int64_t now_ms, 
     return sql_run(fence, ret_count);
 }
 
+// What another home has called so, before it was restored, has ended.
+static int node_place(struct sql *sql, const struct store_node_start *start, int64_t now_ms)
+{
+    struct sql_statement *leave = sql_statement(sql, CATALOGUE_LEASES_LEAVE);
+    sql_bind_i64(leave, 1, start->number);
+    int err = sql_run(leave, NULL);
+    struct sql_statement *place = sql_statement(sql, CATALOGUE_NODE_PLACE);
+    sql_bind_i64(place, 1, start->node_kind);
+    sql_bind_text(place, 2, start->address.len > 0 ? start->address : (struct str){0});
+    sql_bind_i64(place, 3, now_ms);
+    sql_bind_i64(place, 4, schema_newest());
+    sql_bind_i64(place, 5, start->number);
+    return err < 0 ? err : sql_run(place, NULL);
+}
+
 int catalogue_node_start(struct sql *sql, struct store_node_start *start, bool alone, int64_t now_ms)
 {
     int err = alone && start->node_kind == NODE_SERVER
@@ -39,6 +54,9 @@ int catalogue_node_start(struct sql *sql, struct store_node_start *start, bool a
         err = sql_number(sql_statement(sql, CATALOGUE_SCHEMA_MINIMUM), &minimum);
     if (err < 0 || minimum > schema_newest())
         return err < 0 ? err : ERR_TOO_NEW; // it was migrated since this program looked
+    start->ret_node = start->number;
+    if (start->number != 0)
+        return node_place(sql, start, now_ms);
     struct sql_statement *insert = sql_statement(sql, CATALOGUE_NODE_INSERT);
     sql_bind_i64(insert, 1, start->node_kind);
     sql_bind_text(insert, 2, start->address.len > 0 ? start->address : (struct str){0});

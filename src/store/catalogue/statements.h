@@ -14,21 +14,28 @@
     "id, created_ms, suspended_ms, name, deleted_ms, retention, " \
     "coalesce((SELECT bytes FROM blob_bytes b WHERE b.account = accounts.id), 0)"
 
-#define ACCOUNT_STATEMENTS(X)                                                                                  \
-    X(ACCOUNT_FIND, "SELECT " ACCOUNT_COLUMNS " FROM accounts WHERE name = ?1")                                \
-    X(ACCOUNT_LIST, "SELECT " ACCOUNT_COLUMNS " FROM accounts WHERE id > ?1 AND deleted_ms = 0 "               \
-                    "ORDER BY id LIMIT ?2")                                                                    \
-    X(ACCOUNT_STATE, "SELECT suspended_ms, resumed_ms, deleted_ms FROM accounts WHERE id = ?1")                \
-    X(ACCOUNT_STATE_HELD, "SELECT suspended_ms, resumed_ms, deleted_ms FROM accounts WHERE id = ?1 {held}")    \
-    X(ACCOUNT_LOCK, "SELECT id FROM accounts WHERE name = ?1 {locked}")                                        \
-    X(ACCOUNT_INSERT, "INSERT INTO accounts(name, created_ms) VALUES(?1, ?2) ON CONFLICT DO NOTHING {new_id}") \
-    X(ACCOUNT_SUSPEND, "UPDATE accounts SET suspended_ms = ?2 WHERE id = ?1")                                  \
-    X(ACCOUNT_RESUME, "UPDATE accounts SET suspended_ms = 0, resumed_ms = ?2 WHERE id = ?1")                   \
-    X(ACCOUNT_DELETE, "UPDATE accounts SET deleted_ms = ?2 WHERE id = ?1")                                     \
-    X(ACCOUNT_RETENTION_SET, "UPDATE accounts SET retention = ?2 WHERE id = ?1")                               \
-    X(ACCOUNT_HOLDS, "SELECT id FROM executions WHERE account = ?1 AND purged = 0 ORDER BY id LIMIT ?2")       \
-    X(PURGING_ACCOUNT_INSERT, "INSERT INTO purging_accounts(account) VALUES(?1) ON CONFLICT DO NOTHING")       \
-    X(PURGING_ACCOUNT_NEXT, "SELECT account FROM purging_accounts ORDER BY account LIMIT 1")                   \
+#define ACCOUNT_STATEMENTS(X)                                                                                       \
+    X(ACCOUNT_FIND, "SELECT " ACCOUNT_COLUMNS " FROM accounts WHERE name = ?1")                                     \
+    X(ACCOUNT_LIST, "SELECT " ACCOUNT_COLUMNS " FROM accounts WHERE id > ?1 AND deleted_ms = 0 "                    \
+                    "ORDER BY id LIMIT ?2")                                                                         \
+    X(ACCOUNT_STATE, "SELECT suspended_ms, resumed_ms, deleted_ms FROM accounts WHERE id = ?1")                     \
+    X(ACCOUNT_STATE_HELD, "SELECT suspended_ms, resumed_ms, deleted_ms FROM accounts WHERE id = ?1 {held}")         \
+    X(ACCOUNT_LOCK, "SELECT id FROM accounts WHERE name = ?1 {locked}")                                             \
+    X(ACCOUNT_INSERT, "INSERT INTO accounts(name, created_ms) VALUES(?1, ?2) ON CONFLICT DO NOTHING {new_id}")      \
+    X(ACCOUNT_SUSPEND, "UPDATE accounts SET suspended_ms = ?2 WHERE id = ?1")                                       \
+    X(ACCOUNT_RESUME, "UPDATE accounts SET suspended_ms = 0, resumed_ms = ?2 WHERE id = ?1")                        \
+    X(ACCOUNT_DELETE, "UPDATE accounts SET deleted_ms = ?2 WHERE id = ?1")                                          \
+    X(ACCOUNT_RETENTION_SET, "UPDATE accounts SET retention = ?2 WHERE id = ?1")                                    \
+    X(ACCOUNT_HOLDS, "SELECT id FROM executions WHERE account = ?1 AND purged = 0 ORDER BY id LIMIT ?2")            \
+    X(ACCOUNT_ROWS, "SELECT id, created_ms, suspended_ms, resumed_ms, deleted_ms, name, retention "                 \
+                    "FROM accounts WHERE id > ?1 ORDER BY id LIMIT ?2")                                             \
+    X(ACCOUNT_PLACED, "SELECT deleted_ms, retention FROM accounts WHERE id = ?1")                                   \
+    X(ACCOUNT_PLACE, "INSERT INTO accounts(id, name, created_ms, suspended_ms, resumed_ms, deleted_ms, retention) " \
+                     "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT(id) DO UPDATE SET name = excluded.name, "      \
+                     "suspended_ms = excluded.suspended_ms, resumed_ms = excluded.resumed_ms, "                     \
+                     "deleted_ms = excluded.deleted_ms, retention = excluded.retention")                            \
+    X(PURGING_ACCOUNT_INSERT, "INSERT INTO purging_accounts(account) VALUES(?1) ON CONFLICT DO NOTHING")            \
+    X(PURGING_ACCOUNT_NEXT, "SELECT account FROM purging_accounts ORDER BY account LIMIT 1")                        \
     X(PURGING_ACCOUNT_DELETE, "DELETE FROM purging_accounts WHERE account = ?1")
 
 // --- API keys
@@ -209,6 +216,11 @@
     X(NOW, "SELECT {now_ms}")                                                                              \
     X(NODE_INSERT, "INSERT INTO nodes(kind, address, started_ms, heartbeat_ms, knows) "                    \
                    "VALUES(?1, ?2, ?3, ?3, ?4) {new_id}")                                                  \
+    X(NODE_PLACE, "INSERT INTO nodes(id, kind, address, started_ms, heartbeat_ms, knows) "                 \
+                  "VALUES(?5, ?1, ?2, ?3, ?3, ?4) ON CONFLICT(id) DO UPDATE SET kind = excluded.kind, "    \
+                  "address = excluded.address, started_ms = excluded.started_ms, "                         \
+                  "heartbeat_ms = excluded.heartbeat_ms, knows = excluded.knows, fenced_ms = 0")           \
+    X(LEASES_LEAVE, "UPDATE leases SET node = 0 WHERE node = ?1")                                          \
     X(SCHEMA_MINIMUM, "SELECT minimum FROM schema_reader {held}")                                          \
     X(NODE_HELD, "SELECT heartbeat_ms, fenced_ms FROM nodes WHERE id = ?1 {held}")                         \
     X(NODE_LOCKED, "SELECT heartbeat_ms, fenced_ms FROM nodes WHERE id = ?1 {locked}")                     \

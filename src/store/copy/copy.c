@@ -14,7 +14,7 @@
 #define TOLD_RECORDS  100000 // read back, until people are told again
 
 // What a store knows of itself, and its copy too.
-static const char *const carried[] = {COPY_INCARNATION, "secret", "restored"};
+static const char *const carried[] = {COPY_INCARNATION, "secret", "restored", "shard"};
 
 struct copy {
     const struct store_copying *copying;

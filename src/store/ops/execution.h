@@ -92,6 +92,15 @@ struct store_get {
     uint64_t ret_version;           // of its row, read before the execution was read; see store_version
 };
 
+// A place in a list of executions, which may lie in several stores (docs/internals/shards.md): the list goes on before
+// these rows, one for each store. A store that is alone uses the first only.
+#define STORE_SHARDS_MAX 16
+#define LIST_PLACE_END   (-1) // nothing more of this store
+struct list_place {
+    int64_t rows[STORE_SHARDS_MAX]; // all 0: from the newest
+};
+void list_place_pass(struct list_place *place, int64_t row); // goes on behind the execution of this row
+
 #define STORE_LIST_VALUES_MAX 16
 struct store_values { // any of these values; none: any value
     struct str items[STORE_LIST_VALUES_MAX];
@@ -109,8 +118,11 @@ struct store_list {
     struct store_values batch_ids, workflow_ids;
     struct store_label labels[STORE_LIST_VALUES_MAX]; // of one name any of the values; of several names all
     size_t label_count;
-    int64_t since_ms;   // created at or after this time; 0: any
-    int64_t before_row; // page cursor; 0: from the newest
+    int64_t since_ms; // created at or after this time; 0: any
+    union {
+        int64_t before_row;       // of a store that is alone: page cursor; 0: from the newest
+        struct list_place before; // of any
+    };
     bool unsealed_only; // for the start of the server; then the account is ignored
     unsigned limit;
     // About so many bytes of their texts; then the page ends early, with ret_next_row; 0: no limit.
@@ -119,7 +131,11 @@ struct store_list {
     struct execution *ret_executions; // newest first
     uint64_t ret_total;               // how many meet the conditions, on all pages
     size_t ret_count;
-    int64_t ret_next_row; // 0: there are no more
+    union {
+        int64_t ret_next_row; // 0: there are no more, of any store
+        struct list_place ret_next;
+    };
+    struct list_place ret_before; // where this page begins, also from the newest: later ones are not behind it
 };
 
 // Where executions stand, for those who follow them while other servers write, too. Those that are not there are left
@@ -137,4 +153,5 @@ struct store_count_open {
     struct store_op op;
     int64_t account;
     uint64_t ret_count;
+    uint64_t ret_queued; // the jobs among them that wait for a worker
 };

@@ -13,7 +13,10 @@ struct store_node_start {
     struct store_op op;
     enum node_kind node_kind;
     struct str address; // where it can be reached, for people; may be empty
-    int64_t former;     // the node that this server was before it ended, which is fenced; 0: none
+    // One of several stores: the number that the home has given; 0: the store gives one. What a node of this number has
+    // left here, anybody may adopt.
+    int64_t number;
+    int64_t former; // the node that this server was before it ended, which is fenced; 0: none
     int64_t ret_node;
 };
 

@@ -62,6 +62,8 @@ void query_count_open(const struct session *session, struct store_op *op)
 {
     struct store_count_open *query = CONTAINER_OF(op, struct store_count_open, op);
     op->err = catalogue_executions_open(session->sql, query->account, &query->ret_count);
+    if (op->err == 0)
+        op->err = catalogue_jobs_queued(session->sql, query->account, &query->ret_queued);
 }
 
 void query_events_known(const struct session *session, struct store_op *op)
@@ -134,4 +136,5 @@ void query_list(const struct session *session, struct store_op *op)
         bytes += op->err == 0 ? text_bytes(execution) : 0;
     }
     list->ret_next_row = list->ret_count > 0 && list->ret_count < count ? rows[list->ret_count - 1] : 0;
+    list->ret_before.rows[0] = list->before_row > 0 ? list->before_row : count > 0 ? rows[0] + 1 : LIST_PLACE_END;
 }

@@ -42,6 +42,29 @@ int commit_account_change(struct transaction *tx, struct store_op *op)
     return err;
 }
 
+int commit_account_place(struct transaction *tx, struct store_op *op)
+{
+    const struct store_account_place *place = CONTAINER_OF(op, struct store_account_place, op);
+    bool rules = false;
+    int err = 0;
+    for (size_t i = 0; i < place->count && err == 0; i++) {
+        bool deleted, changed;
+        err = catalogue_account_place(tx->session.sql, &place->rows[i], &deleted, &changed);
+        tx->purges = tx->purges || (err == 0 && deleted);
+        rules = rules || changed;
+    }
+    if (err == 0 && rules)
+        forget_executions(tx);
+    return err;
+}
+
+int commit_shard_join(struct transaction *tx, struct store_op *op)
+{
+    struct store_shard_join *join = CONTAINER_OF(op, struct store_shard_join, op);
+    struct str incarnation = str_of(store_incarnation(&tx->session.engine->base));
+    return commit_refuse(op, catalogue_shard_join(tx->session.sql, join, incarnation, transaction_now_ms(tx)));
+}
+
 int commit_ticket_add(struct transaction *tx, struct store_op *op)
 {
     int64_t now_ms;

@@ -1,0 +1,186 @@
+// The adapter: opening, what is told of changes, figures, and the end.
+#include "store/shards/shards.h"
+
+#include "store/shards/shards_private.h"
+
+static void shards_submit(struct store *store, struct store_op *op)
+{
+    shards_routes[op->kind].go(shards_of(store), op);
+}
+
+// --- Changes and news, of each store on its own thread
+
+#define CHANGES_AT_ONCE 64
+
+static void changed(void *arg, const struct store_change *changes, size_t count)
+{
+    const struct member *member = arg;
+    struct store_change outside[CHANGES_AT_ONCE];
+    if (member->number == 0) {
+        store_publish(&member->shards->base, changes, count);
+        return;
+    }
+    for (size_t at = 0; at < count; at += CHANGES_AT_ONCE) {
+        size_t some = MIN(count - at, (size_t)CHANGES_AT_ONCE);
+        for (size_t i = 0; i < some; i++) {
+            outside[i] = changes[at + i];
+            outside[i].row = row_outside(member, outside[i].row);
+            outside[i].batch = row_outside(member, outside[i].batch);
+        }
+        store_publish(&member->shards->base, outside, some);
+    }
+}
+
+static void heard(void *arg, const struct store_news *news)
+{
+    const struct member *member = arg;
+    struct store_news outside = *news;
+    if (news->kind == NEWS_CANCEL)
+        outside.subject = row_outside(member, news->subject);
+    store_announce(&member->shards->base, &outside);
+}
+
+// --- What is asked of a store
+
+static void shards_stats(struct store *store, struct store_stats *ret)
+{
+    struct shards *shards = shards_of(store);
+    for (unsigned i = 0; i < shards->count; i++) {
+        struct store_stats one;
+        store_stats(shards->members[i].store, &one);
+        uint64_t *const sums[] = {&ret->commits,        &ret->mutations,    &ret->records,
+                                  &ret->commit_ns_sum,  &ret->bytes,        &ret->wal_lost,
+                                  &ret->queue,          &ret->fsync_ns_sum, &ret->fsyncs,
+                                  &ret->read_ns_sum,    &ret->seals,        &ret->seals_with_records,
+                                  &ret->sealed_records, &ret->summaries,    &ret->summary_chunks};
+        const uint64_t parts[] = {one.commits,        one.mutations,   one.records,       one.commit_ns_sum,
+                                  one.bytes,          one.wal_lost,    one.queue,         one.fsync_ns_sum,
+                                  one.fsyncs,         one.read_ns_sum, one.seals,         one.seals_with_records,
+                                  one.sealed_records, one.summaries,   one.summary_chunks};
+        for (size_t k = 0; k < ARRAY_LEN(sums); k++)
+            *sums[k] += parts[k];
+        for (size_t k = 0; k < STORE_BUCKETS; k++) {
+            ret->commit_buckets[k] += one.commit_buckets[k];
+            ret->fsync_buckets[k] += one.fsync_buckets[k];
+            ret->read_buckets[k] += one.read_buckets[k];
+        }
+        if (i == 0)
+            ret->write_error = one.write_error; // of the others shards_away tells
+    }
+}
+
+static const char *shards_bus_away(struct store *store)
+{
+    struct shards *shards = shards_of(store);
+    const char *away = NULL;
+    for (unsigned i = 0; i < shards->count && !away; i++)
+        away = store_bus_away(shards->members[i].store);
+    return away;
+}
+
+static uint64_t shards_version(const struct store *store, int64_t row)
+{
+    struct shards *shards = CONTAINER_OF(store, struct shards, base);
+    const struct member *member = member_at(shards, row);
+    return member ? store_version(member->store, store_row_within(row)) : 1;
+}
+
+static int shards_cold_serve(struct store *store, const struct store_cold_source *source)
+{
+    struct shards *shards = shards_of(store);
+    int err = 0;
+    for (unsigned i = 0; i < shards->count && err == 0; i++)
+        err = store_cold_serve(shards->members[i].store, source);
+    return err;
+}
+
+static bool shards_away(struct store *store, struct buf *out)
+{
+    struct shards *shards = shards_of(store);
+    bool any = false;
+    for (unsigned i = 0; i < shards->count; i++) {
+        struct store_stats stats;
+        store_stats(shards->members[i].store, &stats);
+        int err = stats.write_error ? stats.write_error : atomic_load(&shards->members[i].away);
+        if (i == 0 || err == 0)
+            continue;
+        buf_printf(out, "%s%s: %s", any ? "; " : "", shards->members[i].name, error_text(err));
+        any = true;
+    }
+    return any;
+}
+
+// --- Life
+
+// A task goes on in the others when one has stopped, and ends when all have.
+static void shards_stop(struct store *store)
+{
+    struct shards *shards = shards_of(store);
+    for (unsigned i = 0; i < shards->count; i++)
+        store_stop(shards->members[i].store);
+}
+
+static void shards_free(struct store *store)
+{
+    struct shards *shards = shards_of(store);
+    shards_stop(store);
+    for (unsigned i = 0; i < shards->count; i++) {
+        store_free(&shards->members[i].store);
+        free(shards->members[i].name);
+    }
+    pthread_mutex_destroy(&shards->base.watch_mutex);
+    free(shards);
+}
+
+static const struct store_vtable vtable = {
+    .name = "shards",
+    .submit = shards_submit,
+    .stats = shards_stats,
+    .bus_away = shards_bus_away,
+    .version = shards_version,
+    .cold_serve = shards_cold_serve,
+    .away = shards_away,
+    .stop = shards_stop,
+    .free = shards_free,
+};
+
+static struct shards *shards_new(const struct shards_options *options)
+{
+    struct shards *shards = xcalloc(1, sizeof(*shards));
+    shards->base = (struct store){
+        .vtable = &vtable, .logger = options->logger, .watch_mutex = PTHREAD_MUTEX_INITIALIZER, .one_writer = true};
+    shards->base.alone = true;
+    shards->routes = shards_routes;
+    shards->count = (unsigned)options->count;
+    for (unsigned i = 0; i < shards->count; i++) {
+        struct member *member = &shards->members[i];
+        *member = (struct member){.shards = shards,
+                                  .store = options->members[i].store,
+                                  .name = xstrdup(options->members[i].name),
+                                  .number = i,
+                                  .closed = options->members[i].closed,
+                                  .behind = true};
+        shards->base.one_writer = shards->base.one_writer && member->store->one_writer;
+        shards->base.alone = shards->base.alone && member->store->alone;
+    }
+    return shards;
+}
+
+int shards_open(const struct shards_options *options, struct buf *ret_error, struct store **ret)
+{
+    struct shards *shards = shards_new(options);
+    int err = shards_join(shards, ret_error);
+    for (unsigned i = 0; i < shards->count && err == 0; i++) {
+        struct member *member = &shards->members[i];
+        err = store_watch(member->store, changed, member);
+        store_hear(member->store, heard, member);
+    }
+    if (err < 0) {
+        shards_free(&shards->base);
+        return err;
+    }
+    memcpy(shards->base.secret, store_secret(home_of(shards)->store), STORE_SECRET_LEN);
+    accounts_place_behind(shards);
+    *ret = &shards->base;
+    return 0;
+}

@@ -1,0 +1,25 @@
+// Several stores as one: what belongs to no execution lies in the first one, its home; an execution lies, with all that
+// is its own, in one of them, and stays there. See docs/internals/shards.md.
+#pragma once
+
+#include "store/store.h"
+#include "util/log.h"
+
+struct shards_member {
+    struct store *store; // open
+    const char *name;    // for people, without a password
+    bool closed;         // no execution is made there any more, or not yet; in the home still jobs
+};
+
+struct shards_options {
+    const struct shards_member *members; // the home first
+    size_t count;                        // at most STORE_SHARDS_MAX
+    const struct logger *logger;
+};
+
+// Takes over the stores, also if it fails. Each learns its place at the first time. Errors, with a text: ERR_CONFLICT,
+// if the places that they know are others, or one that comes to them has something of its own; those of the stores.
+int shards_open(const struct shards_options *options, struct buf *ret_error, struct store **ret);
+
+// For a store that is opened alone. ERR_CONFLICT, with a text, if it is one of several.
+int shards_check_alone(struct store *store, const char *name, struct buf *ret_error);

@@ -1,0 +1,131 @@
+// What the files of store/shards/ share: the stores, and tasks: operations that are carried out by operations on some
+// of them.
+#pragma once
+
+#include "store/adapter.h"
+#include "store/shards/shards.h"
+
+struct shards;
+struct shards_route;
+
+struct member { // one of the stores
+    struct shards *shards;
+    struct store *store;
+    char *name;
+    unsigned number;
+    bool closed;
+    _Atomic int64_t node; // this server's, as far as the store was told; 0: it was not
+    atomic_bool behind;   // it may not have all accounts as they are in the home
+    atomic_int away;      // why it last served nothing: ERR_UNAVAILABLE; 0: it serves
+};
+
+struct shards {
+    struct store base;
+    const struct shards_route *routes; // by kind
+    struct member members[STORE_SHARDS_MAX];
+    unsigned count;
+    uint64_t moved_until_ms; // clock_mono_ms; till then an idempotency key may be where its share was before
+    atomic_bool placing;     // accounts are being told to those that are behind
+};
+
+static inline struct shards *shards_of(struct store *store)
+{
+    return CONTAINER_OF(store, struct shards, base);
+}
+
+static inline struct member *home_of(struct shards *shards)
+{
+    return &shards->members[0];
+}
+
+// The row as it is seen outside; 0 stays 0. What does not fit is refused where it is made (create.c).
+static inline int64_t row_outside(const struct member *member, int64_t row)
+{
+    return row > 0 ? row | (int64_t)member->number << STORE_SHARD_SHIFT : row;
+}
+
+static inline struct member *member_at(struct shards *shards, int64_t row) // NULL: there is no such store
+{
+    uint64_t number = (uint64_t)row >> STORE_SHARD_SHIFT;
+    return number < shards->count ? &shards->members[number] : NULL;
+}
+
+// --- routes.c: which way each kind of operation goes
+typedef void shards_route_fn(struct shards *shards, struct store_op *op);
+struct shards_route {
+    shards_route_fn *go;
+    // Offsets of the members that are rows of executions, or of what lies with them; they end with 0.
+    size_t rows[4];
+};
+extern const struct shards_route shards_routes[STORE_OP_KINDS];
+
+// --- task.c
+struct task;
+
+// An operation on one of the stores, for a task or in the place of one that lies there.
+struct part {
+    struct member *member;
+    struct task *task;
+    struct store_op *outer; // that it takes the place of; or NULL
+    void *own;              // freed with it: arrays that it was given in the place of the caller's
+    bool given;             // its results are the caller's now
+    _Alignas(16) unsigned char op[];
+};
+static inline struct store_op *part_op(struct part *part)
+{
+    return (struct store_op *)(void *)part->op;
+}
+#define PART(part, type) CONTAINER_OF(part_op(part), struct type, op)
+
+#define TASK_PARTS_MAX (3 * STORE_SHARDS_MAX + 1)
+typedef void task_fn(struct task *task);
+struct task {
+    struct shards *shards;
+    struct store_op *op;                // the caller's
+    struct part *parts[TASK_PARTS_MAX]; // of this step
+    unsigned count;
+    atomic_uint left;
+    task_fn *next;
+    // For whoever carries it out:
+    struct member *member;
+    void *own; // freed at its end
+    int64_t number;
+};
+#define TASK(task, type) CONTAINER_OF((task)->op, struct type, op)
+
+struct task *task_new(struct shards *shards, struct store_op *op);
+// A part of the next step. `like`: begins as a copy of this operation (of the same kind), with its rows as they are
+// there; NULL: all zero.
+struct part *task_part(struct task *task, struct member *member, enum store_op_kind kind, const struct store_op *like);
+// Submits the parts; `next` is called, on some thread, when all are answered. It must not wait.
+void task_go(struct task *task, task_fn *next);
+// Frees the parts with their results, before the parts of another step.
+void task_forget(struct task *task);
+void task_end(struct task *task, int err); // answers the operation
+// The results of the part become those of the operation, with rows as they are seen outside.
+void task_give(struct task *task, struct part *part);
+int task_error(const struct task *task); // of the first part that failed; 0
+// One operation of the caller's, on the store that has it.
+void go_there(struct shards *shards, struct store_op *op, struct member *member);
+void refuse(struct store_op *op, int err); // answers it
+
+// --- The ways
+shards_route_fn go_home, go_by_row;                                            // task.c
+shards_route_fn go_get, go_list, go_count_open, go_waits_due, go_cold_backlog; // merge.c
+shards_route_fn go_cold_known, go_blobs_known, go_blobs_unused;                // merge.c
+shards_route_fn go_walk;                                                       // walk.c
+shards_route_fn go_look, go_mirror_advance, go_cold_swap, go_lease;            // scatter.c
+shards_route_fn go_create;                                                     // create.c
+shards_route_fn go_account;                                                    // accounts.c
+shards_route_fn go_node_start, go_node_beat, go_lease_adopt;                   // nodes.c
+shards_route_fn go_artifact_put, go_blob_drop;                                 // artifacts.c
+
+// --- create.c: where an execution of this identifier, or idempotency key, lies if no store was added since
+struct member *member_for(struct shards *shards, int64_t account, struct str name);
+
+// --- accounts.c
+// Tells the stores that are behind what accounts there are, in the background.
+void accounts_place_behind(struct shards *shards);
+
+// --- join.c
+int shards_join(struct shards *shards, struct buf *ret_error);
