@@ -6,4 +6,4 @@ static const char *const texts[] = {
 #undef CATALOGUE_TEXT
 };
 
-const struct sql_texts catalogue_texts = {texts, CATALOGUE_STATEMENT_COUNT};
+const struct sql_texts catalogue_texts = {.items = texts, .count = CATALOGUE_STATEMENT_COUNT};

@@ -2,6 +2,7 @@
 #include "store/cold.h"
 
 #include "store/catalogue/jobs.h"
+#include "store/catalogue/parts.h"
 
 #define SCHEMA         24 // from this one on programs can read what was moved
 #define BODIES_AT_ONCE 64
@@ -51,7 +52,7 @@ static void take_body(struct gathering *it, int64_t row, const char *execution_i
 // Takes a slice of the chunks of one execution. Returns 1 if there may be more, 0 at their end.
 static int take_slice(struct gathering *it, int64_t row, const char *execution_id)
 {
-    CLEANUP(sql_reset) struct sql_statement *bodies = sql_statement(it->sql, CATALOGUE_COLD_BODIES);
+    CLEANUP(sql_reset) struct sql_statement *bodies = sql_statement_of(it->sql, CATALOGUE_COLD_BODIES, log_part(row));
     sql_bind_i64(bodies, 1, row);
     sql_bind_u64(bodies, 2, it->look->cursor.first);
     sql_bind_i64(bodies, 3, BODIES_AT_ONCE);
@@ -127,7 +128,7 @@ static int add_place(struct sql *sql, const struct cold_found *it, int64_t pack,
 
 static int empty_body(struct sql *sql, const struct cold_found *it, uint64_t *ret_changes)
 {
-    struct sql_statement *chill = sql_statement(sql, CATALOGUE_COLD_CHILL);
+    struct sql_statement *chill = sql_statement_of(sql, CATALOGUE_COLD_CHILL, log_part(it->row));
     sql_bind_i64(chill, 1, it->row);
     sql_bind_u64(chill, 2, it->first);
     sql_bind_i64(chill, 3, it->count);

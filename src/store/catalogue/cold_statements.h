@@ -7,8 +7,9 @@
                  "AND sealed_ms <= ?1 AND (sealed_ms, id) >= (?2, ?3) ORDER BY sealed_ms, id LIMIT ?4")                \
     X(COLD_BACKLOG, "SELECT count(*) FROM (SELECT 1 FROM executions WHERE sealed = 1 AND purged = 0 AND cold = 0 "     \
                     "AND sealed_ms <= ?1 LIMIT ?2) AS waiting")                                                        \
-    X(COLD_BODIES, "SELECT first, count, raw, body FROM chunks WHERE execution = ?1 AND first >= ?2 ORDER BY first "   \
-                   "LIMIT ?3")                                                                                         \
+    X(COLD_BODIES,                                                                                                     \
+      "SELECT first, count, raw, body FROM chunks{part} WHERE execution = ?1 AND first >= ?2 ORDER BY first "          \
+      "LIMIT ?3")                                                                                                      \
     X(COLD_PACK_ADD, "INSERT INTO cold_packs(object, made_ms, bytes, live_bytes, live_chunks) VALUES(?1, ?2, 0, 0, 0)" \
                      " {new_id}")                                                                                      \
     X(COLD_PACK_FILL, "UPDATE cold_packs SET bytes = ?2, live_bytes = ?2, live_chunks = ?3 WHERE id = ?1")             \
@@ -24,7 +25,7 @@
       "JOIN executions e ON e.id = c.execution WHERE c.pack = ?1 AND e.purged = 0 ORDER BY c.place LIMIT ?2")          \
     X(COLD_ADD, "INSERT INTO cold_chunks(execution, first, count, raw, pack, place, length, checksum) "                \
                 "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT(execution, first) DO NOTHING")                     \
-    X(COLD_CHILL, "UPDATE chunks SET body = ?4 WHERE execution = ?1 AND first = ?2 AND count = ?3 AND "                \
+    X(COLD_CHILL, "UPDATE chunks{part} SET body = ?4 WHERE execution = ?1 AND first = ?2 AND count = ?3 AND "          \
                   "length(body) > 0")                                                                                  \
     X(COLD_MOVE, "UPDATE cold_chunks SET pack = ?4, place = ?5 WHERE execution = ?1 AND first = ?2 AND pack = ?3")     \
     X(COLD_REMOVE, "DELETE FROM cold_chunks WHERE execution = ?1 AND first = ?2")                                      \

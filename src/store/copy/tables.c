@@ -8,6 +8,7 @@ static const struct {
     const char *why;
     bool told;
 } named[] = {
+    {"chunk_days", COPY_OWN, NULL, false},
     {"chunks", COPY_OWN, NULL, false},
     {"hot", COPY_OWN, NULL, false},
     {"meta", COPY_OWN, NULL, false},

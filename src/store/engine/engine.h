@@ -86,7 +86,8 @@ struct log_engine {
     int (*cut)(struct transaction *tx, int64_t row, uint64_t end);
     // Notes that the records of a purged execution are to be removed; and tells which one is next: 1 with a row, 0 if
     // there is none, or an error.
-    int (*purge)(struct transaction *tx, int64_t row);
+    // `by_age`: nobody has asked for it but time, so they may stay for a while if that makes it cheaper.
+    int (*purge)(struct transaction *tx, int64_t row, bool by_age);
     int (*purge_next)(struct transaction *tx, int64_t *ret_row);
     int (*purge_chunks)(struct transaction *tx, int64_t row, uint64_t *ret_count); // removes some
     int (*purge_end)(struct transaction *tx, int64_t row);                         // what is left besides chunks

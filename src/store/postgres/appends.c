@@ -3,6 +3,7 @@
 #include "store/engine/write/transaction.h"
 #include "store/postgres/arrays.h"
 #include "store/postgres/copy_rows.h"
+#include "store/postgres/days.h"
 #include "store/postgres/event_rows.h"
 #include "store/postgres/postgres_private.h"
 
@@ -46,6 +47,7 @@ void appends_release(struct appends *appends)
     for (size_t i = 0; i < ARRAY_LEN(appends->states); i++)
         buf_release(&appends->states[i]);
     buf_release(&appends->unmerged[0]);
+    buf_release(&appends->homeless);
 }
 
 static void forget_log(struct map_node *node, void *arg)
@@ -231,9 +233,33 @@ static struct sql_statement *flush_producers(struct appends *appends, struct sql
     return arrays_bind(appends->states, ARRAY_LEN(appends->states), sql, POSTGRES_PRODUCERS_SET);
 }
 
+// Somebody has dropped a table by hand, or an execution was begun when its day was about to end, and came late: any of
+// them can be the one, so those that are there already are left alone.
+static void list_part(struct map_node *node, void *arg)
+{
+    array_add_i64(arg, log_part(CONTAINER_OF(node, struct appended_log, node)->row));
+}
+
+static void note_homeless(struct appends *appends)
+{
+    buf_reset(&appends->homeless);
+    map_each(&appends->logs, list_part, &appends->homeless);
+    array_end(&appends->homeless);
+}
+
+void appends_house(struct appends *appends, struct sql *sql)
+{
+    if (appends->homeless.len == 0)
+        return;
+    days_make_missing(sql, buf_str(&appends->homeless));
+    buf_reset(&appends->homeless);
+}
+
 int appends_copy(struct appends *appends, struct sql *sql)
 {
     int err = appends->chunks.len > 0 ? sql_postgres_copy(sql, CHUNK_ROWS_COPY, buf_str(&appends->chunks)) : 0;
+    if (err < 0 && sql_postgres_no_part(sql))
+        note_homeless(appends);
     if (err == 0 && appends->events.len > 0)
         err = sql_postgres_copy(sql, EVENT_ROWS_COPY, buf_str(&appends->events));
     return err;

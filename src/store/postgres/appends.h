@@ -15,6 +15,7 @@ struct appends {
     int64_t listed_ms;    // since when; see APPENDS_LISTED_MS
     // Scratch: arrays of what changes in `executions`, `producers` and `unmerged`.
     struct buf heads[4], states[7], unmerged[1];
+    struct buf homeless; // an array of the parts that the last flush wanted, if one of them was missing
 };
 
 // Adds a row of `chunks` in COPY's binary form.
@@ -31,4 +32,6 @@ int appends_add(struct transaction *tx, const struct log_append *append); // log
 int appends_copy(struct appends *appends, struct sql *sql); // chunks and events
 // What else there is, and COMMIT, in one go. Errors as of sql_commit.
 int appends_commit(struct appends *appends, struct sql *sql, int64_t now_ms);
+// Makes the part of `chunks` that the last of these has missed, if it has: then the transaction is begun again.
+void appends_house(struct appends *appends, struct sql *sql);
 void appends_reset(struct appends *appends, bool committed); // after the transaction

@@ -1,9 +1,11 @@
 #include "store/postgres/postgres_copy.h"
 
 #include "model/node.h"
+#include "store/catalogue/parts.h"
 #include "store/copy/mark.h"
 #include "store/copy/tables.h"
 #include "store/postgres/appends.h"
+#include "store/postgres/days.h"
 #include "store/postgres/statements.h"
 #include "store/schema/schema.h"
 #include "store/sql/postgres.h"
@@ -17,6 +19,7 @@
 struct postgres_side {
     struct copy_side base;
     struct buf chunks; // rows that are not written yet
+    int64_t part;      // that the last of them goes to
     // Chunks that are being read, one behind the other.
     struct sql_statement *scan;
     int64_t scan_row; // 0: none
@@ -47,8 +50,11 @@ static int set_number(struct copy_side *base, struct str table, int64_t last)
 
 static int add(struct copy_side *base, int64_t row, uint64_t first, const struct chunk *chunk, bool refined)
 {
-    chunk_row_add(&side_of(base)->chunks, row, first, chunk, refined);
-    return 0;
+    struct postgres_side *side = side_of(base);
+    int err = side->part != log_part(row) ? days_make(base->sql, log_part(row)) : 0;
+    side->part = log_part(row);
+    chunk_row_add(&side->chunks, row, first, chunk, refined);
+    return err;
 }
 
 static int flush(struct copy_side *base)
@@ -129,8 +135,9 @@ static void side_free(struct copy_side *base)
 }
 
 static const struct copy_kind postgres_kind = {
-    .tables =
-        "SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema() ORDER BY tablename COLLATE \"C\"",
+    .tables = "SELECT relname::text FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind IN "
+              "('r', 'p') "
+              "AND NOT relispartition ORDER BY relname COLLATE \"C\"",
     .columns = "SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), "
                "coalesce(array_position(i.indkey::int2[], a.attnum), -1) + 1 "
                "FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND "

@@ -29,7 +29,7 @@ static int producer(const struct session *session, int64_t row, struct str name,
 static int extents(const struct session *session, int64_t row, uint64_t from, struct log_extent *ret, size_t max,
                    size_t *ret_count)
 {
-    CLEANUP(sql_reset) struct sql_statement *find = sql_statement(session->sql, POSTGRES_CHUNKS_FROM);
+    CLEANUP(sql_reset) struct sql_statement *find = sql_statement_of(session->sql, POSTGRES_CHUNKS_FROM, log_part(row));
     sql_bind_i64(find, 1, row);
     sql_bind_u64(find, 2, from);
     sql_bind_i64(find, 3, (int64_t)max);
@@ -51,7 +51,8 @@ static int settled(const struct session *session, int64_t row)
 
 static int load_chunk(const struct session *session, const struct log_extent *extent, struct chunk **ret)
 {
-    CLEANUP(sql_reset) struct sql_statement *find = sql_statement(session->sql, POSTGRES_CHUNK_BODY);
+    CLEANUP(sql_reset)
+    struct sql_statement *find = sql_statement_of(session->sql, POSTGRES_CHUNK_BODY, log_part(extent->row));
     sql_bind_i64(find, 1, extent->row);
     sql_bind_u64(find, 2, extent->first);
     sql_bind_u64(find, 3, extent->end - extent->first);
@@ -82,7 +83,7 @@ static int cut(struct transaction *tx, int64_t row, uint64_t end)
     int err = hold_chunks(sql, row);
     if (err < 0)
         return err;
-    CLEANUP(sql_reset) struct sql_statement *last = sql_statement(sql, POSTGRES_CHUNK_AT);
+    CLEANUP(sql_reset) struct sql_statement *last = sql_statement_of(sql, POSTGRES_CHUNK_AT, log_part(row));
     sql_bind_i64(last, 1, row);
     sql_bind_u64(last, 2, end - 1);
     int rc = sql_row(last);
@@ -92,7 +93,7 @@ static int cut(struct transaction *tx, int64_t row, uint64_t end)
         return ERR_CONFLICT;
     static const enum postgres_statement removals[] = {POSTGRES_CHUNKS_CUT, POSTGRES_EVENTS_CUT};
     for (size_t i = 0; i < ARRAY_LEN(removals) && err == 0; i++) {
-        struct sql_statement *remove = sql_statement(sql, removals[i]);
+        struct sql_statement *remove = sql_statement_of(sql, removals[i], log_part(row));
         sql_bind_i64(remove, 1, row);
         sql_bind_u64(remove, 2, end);
         err = sql_run(remove, NULL);
@@ -100,16 +101,19 @@ static int cut(struct transaction *tx, int64_t row, uint64_t end)
     return err;
 }
 
-static int purge(struct transaction *tx, int64_t row)
+static int purge(struct transaction *tx, int64_t row, bool by_age)
 {
     struct sql_statement *insert = sql_statement(tx->session.sql, POSTGRES_PURGING_INSERT);
     sql_bind_i64(insert, 1, row);
+    sql_bind_i64(insert, 2, transaction_now_ms(tx));
+    sql_bind_i64(insert, 3, by_age);
     return sql_run(insert, NULL);
 }
 
 static int purge_next(struct transaction *tx, int64_t *ret_row)
 {
     CLEANUP(sql_reset) struct sql_statement *next = sql_statement(tx->session.sql, POSTGRES_PURGING_NEXT);
+    sql_bind_i64(next, 1, transaction_now_ms(tx));
     int rc = sql_row(next);
     *ret_row = rc == 1 ? sql_i64(next, 0) : 0;
     return rc;
@@ -123,7 +127,7 @@ static int purge_chunks(struct transaction *tx, int64_t row, uint64_t *ret_count
     *ret_count = 0;
     for (size_t i = 0; i < ARRAY_LEN(slices) && err == 0; i++) {
         uint64_t gone = 0;
-        struct sql_statement *slice = sql_statement(tx->session.sql, slices[i]);
+        struct sql_statement *slice = sql_statement_of(tx->session.sql, slices[i], log_part(row));
         sql_bind_i64(slice, 1, row);
         err = sql_run(slice, &gone);
         *ret_count += gone;

@@ -2,6 +2,7 @@
 // says which ones to look at, and who looks at one has its row. What a writer appends lies behind what is merged, so
 // the two do not meet; whoever takes chunks away (a merge, a cut, a purge) holds the log's chunks until its transaction
 // ends.
+#include "store/postgres/days.h"
 #include "store/postgres/postgres_private.h"
 
 #define SMALL_RAW      (CHUNK_MERGE_RAW / 2) // chunks with less payload are merged
@@ -9,6 +10,8 @@
 #define GROWTH         4                     // a log that grows is rewritten only into something so much larger
 #define MERGE_PAUSE_MS 1000                  // between two looks when there was nothing to do
 #define MERGE_AGAIN_MS 60000                 // between two looks at a log that grows
+#define DAYS_PAUSE_MS  60000                 // between two looks at the days
+#define DAYS_TEST_MS   50                    // the same in tests that do not wait
 #define LEVEL_FINAL    6
 #define LEVEL_TAIL     3 // for chunks that are merged again later
 
@@ -26,13 +29,16 @@ struct merging {
     struct stored chunks[LOOK_MAX];
     size_t count;
     bool more; // there is another slice of this log to look at
+    uint64_t days_from_ms;
+    bool days_failed; // and that was said
 };
 
 // --- What there is
 
 static int list_unmerged(struct merging *it, uint64_t from)
 {
-    CLEANUP(sql_reset) struct sql_statement *find = sql_statement(it->sql, POSTGRES_CHUNKS_UNMERGED);
+    CLEANUP(sql_reset)
+    struct sql_statement *find = sql_statement_of(it->sql, POSTGRES_CHUNKS_UNMERGED, log_part(it->row));
     sql_bind_i64(find, 1, it->row);
     sql_bind_u64(find, 2, from);
     sql_bind_i64(find, 3, SMALL_RAW);
@@ -68,7 +74,8 @@ static size_t run_length(const struct merging *it, size_t from, size_t *ret_raw,
 
 static int load(struct merging *it, const struct stored *run, size_t count, struct chunk **ret)
 {
-    CLEANUP(sql_reset) struct sql_statement *bodies = sql_statement(it->sql, POSTGRES_CHUNK_BODIES);
+    CLEANUP(sql_reset)
+    struct sql_statement *bodies = sql_statement_of(it->sql, POSTGRES_CHUNK_BODIES, log_part(it->row));
     sql_bind_i64(bodies, 1, it->row);
     sql_bind_u64(bodies, 2, run[0].first);
     sql_bind_u64(bodies, 3, run[count - 1].first);
@@ -86,7 +93,7 @@ static int replace(struct merging *it, const struct stored *run, size_t count, c
 {
     CLEANUP(buf_release) struct buf row = {0};
     uint64_t gone = 0;
-    struct sql_statement *remove = sql_statement(it->sql, POSTGRES_CHUNKS_REPLACED);
+    struct sql_statement *remove = sql_statement_of(it->sql, POSTGRES_CHUNKS_REPLACED, log_part(it->row));
     sql_bind_i64(remove, 1, it->row);
     sql_bind_u64(remove, 2, run[0].first);
     sql_bind_u64(remove, 3, run[count - 1].end);
@@ -181,6 +188,27 @@ static int merge_one(struct merging *it)
     return err < 0 ? err : rc;
 }
 
+// --- Days
+
+static void tend_days(struct merging *it)
+{
+    const struct postgres_store *store = it->store;
+    uint64_t now_ms = clock_mono_ms();
+    if (now_ms < it->days_from_ms)
+        return;
+    it->days_from_ms = now_ms + (store->merge_always ? DAYS_TEST_MS : DAYS_PAUSE_MS);
+    int err =
+        days_tend(it->sql, store->engine.now_ms ? session_now_ms(&store->tx.session) : 0, store->engine.base.logger);
+    bool failed = err < 0 && !sql_again(it->sql) && err != ERR_UNAVAILABLE;
+    if (failed && !it->days_failed) {
+        CLEANUP(free_ptr) char *reason = sql_reason(it->sql);
+        log_error(store->engine.base.logger, "the tables of days cannot be made or dropped",
+                  LOG_S("error", error_word(err)), LOG_S("reason", reason),
+                  LOG_S("what_to_do", "let the server's role own the tables and create others beside them"));
+    }
+    it->days_failed = failed;
+}
+
 // --- The thread
 
 static bool wait_a_while(struct postgres_store *store, unsigned ms)
@@ -204,6 +232,8 @@ void *postgres_merger_main(void *arg)
     while (wait_a_while(store, pause)) {
         CLEANUP(buf_release) struct buf reason = {0};
         int rc = it->sql ? 0 : sql_postgres_open(store->conninfo, postgres_texts, &it->sql, &reason);
+        if (rc == 0)
+            tend_days(it);
         rc = rc < 0 ? rc : merge_one(it);
         // What is in the way, or away, is tried again.
         pause = rc < 0 ? POSTGRES_RETRY_MS : rc == 1 ? 0 : store->merge_always ? 1 : MERGE_PAUSE_MS;

@@ -1,6 +1,7 @@
 // The state of the PostgreSQL adapter: what its threads share, and which thread may touch what.
 #pragma once
 
+#include "store/catalogue/parts.h"
 #include "store/engine/write/transaction.h"
 #include "store/postgres/appends.h"
 #include "store/postgres/postgres_peers.h"
@@ -23,6 +24,7 @@ struct postgres_store {
     int64_t transaction_id; // by the database's, for `news`
     bool purging;           // there may be rows in `purging` or `purging_accounts`
     uint64_t background_from_ms;
+    uint64_t purging_from_ms; // when to look again whether there are: some are not due at once
 
     pthread_t merger;
     bool merger_started;

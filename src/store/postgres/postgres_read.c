@@ -49,7 +49,8 @@ static void end(struct reading *base)
 
 static int since(struct reading *base, uint64_t *ret)
 {
-    CLEANUP(sql_reset) struct sql_statement *find = sql_statement(base->session->sql, POSTGRES_CHUNK_SINCE);
+    CLEANUP(sql_reset)
+    struct sql_statement *find = sql_statement_of(base->session->sql, POSTGRES_CHUNK_SINCE, log_part(base->read->row));
     sql_bind_i64(find, 1, base->read->row);
     sql_bind_i64(find, 2, base->read->since_ms);
     int rc = sql_row(find);
@@ -66,7 +67,8 @@ static int list(struct postgres_reading *reading, uint64_t at)
     bool backward = read->backward;
     struct sql *sql = reading->base.session->sql;
     CLEANUP(sql_reset)
-    struct sql_statement *find = sql_statement(sql, backward ? POSTGRES_CHUNKS_BEFORE : POSTGRES_CHUNKS_COVERING);
+    struct sql_statement *find =
+        sql_statement_of(sql, backward ? POSTGRES_CHUNKS_BEFORE : POSTGRES_CHUNKS_COVERING, log_part(read->row));
     sql_bind_i64(find, 1, read->row);
     sql_bind_u64(find, 2, at + backward);
     sql_bind_i64(find, 3, STORE_READ_SEGMENTS);
@@ -106,7 +108,8 @@ static void bind_range(struct postgres_reading *reading, struct sql_statement *s
 static int fetch_fronts(struct postgres_reading *reading)
 {
     CLEANUP(sql_reset)
-    struct sql_statement *fronts = sql_statement(reading->base.session->sql, POSTGRES_CHUNK_FRONTS);
+    struct sql_statement *fronts =
+        sql_statement_of(reading->base.session->sql, POSTGRES_CHUNK_FRONTS, log_part(reading->base.read->row));
     bind_range(reading, fronts);
     sql_bind_i64(fronts, 4, CHUNK_FRONT_BYTES);
     int rc;
@@ -132,7 +135,8 @@ static int decode(struct postgres_reading *reading, struct str body, struct chun
 static int fetch_body(struct postgres_reading *reading, struct found *found)
 {
     CLEANUP(sql_reset)
-    struct sql_statement *find = sql_statement(reading->base.session->sql, POSTGRES_CHUNK_BODY);
+    struct sql_statement *find =
+        sql_statement_of(reading->base.session->sql, POSTGRES_CHUNK_BODY, log_part(reading->base.read->row));
     sql_bind_i64(find, 1, reading->base.read->row);
     sql_bind_u64(find, 2, found->first);
     sql_bind_i64(find, 3, found->count);
@@ -149,7 +153,8 @@ static int fetch_body(struct postgres_reading *reading, struct found *found)
 static int fetch_bodies(struct postgres_reading *reading)
 {
     CLEANUP(sql_reset)
-    struct sql_statement *bodies = sql_statement(reading->base.session->sql, POSTGRES_CHUNK_BODIES);
+    struct sql_statement *bodies =
+        sql_statement_of(reading->base.session->sql, POSTGRES_CHUNK_BODIES, log_part(reading->base.read->row));
     bind_range(reading, bodies);
     int rc;
     while ((rc = sql_row(bodies)) == 1) {

@@ -11,6 +11,7 @@
 
 #define TRIES_MAX           50 // of one transaction, while others are in the way
 #define BACKGROUND_PAUSE_MS 1000
+#define PURGING_PAUSE_MS    60000 // until it is looked for what was not due before
 
 // --- One transaction
 
@@ -63,6 +64,7 @@ static int transact_once(struct postgres_store *store, struct store_op *const *o
         CLEANUP(free_ptr) char *reason = sql_reason(store->sql);
         log_debug(store->engine.base.logger, "a transaction failed", LOG_S("reason", reason));
         sql_rollback(store->sql);
+        appends_house(&store->appends, store->sql);
         transaction_rolled_back(&store->tx);
         return err;
     }
@@ -139,8 +141,12 @@ static void commit_group(struct postgres_store *store, struct store_op **ops, si
 
 // --- The thread
 
-static bool background_waits(const struct postgres_store *store, uint64_t now_ms)
+static bool background_waits(struct postgres_store *store, uint64_t now_ms)
 {
+    if (now_ms >= store->purging_from_ms) {
+        store->purging_from_ms = now_ms + PURGING_PAUSE_MS;
+        store->purging = true;
+    }
     return now_ms >= store->background_from_ms && (store->purging || summaries_wait(&store->engine));
 }
 
@@ -152,8 +158,9 @@ static bool next_group(struct postgres_store *store, struct store_op **ops, size
     queues_gather(queues);
     uint64_t now_ms = clock_mono_ms();
     bool work = background_waits(store, now_ms) || queues->writer.count > 0;
+    uint64_t until_ms = store->background_from_ms > now_ms ? store->background_from_ms : store->purging_from_ms;
     if (!work && !queues->stopping)
-        queues_wait(queues, store->background_from_ms > now_ms ? store->background_from_ms - now_ms : UINT64_MAX);
+        queues_wait(queues, until_ms - now_ms);
     *ret_count = queues_take(queues, ops);
     bool go_on = *ret_count > 0 || !queues->stopping;
     pthread_mutex_unlock(&queues->mutex);

@@ -6,4 +6,8 @@ static const char *const texts[] = {
 #undef TEXT
 };
 
-const struct sql_texts postgres_texts = {texts, POSTGRES_STATEMENT_COUNT};
+const struct sql_texts postgres_texts = {
+    .items = texts,
+    .count = POSTGRES_STATEMENT_COUNT,
+    .has_part = "SELECT CAST(to_regclass('chunks_' || ?1) IS NOT NULL AS integer)",
+};

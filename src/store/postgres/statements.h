@@ -5,7 +5,8 @@
 #include "store/catalogue/statements.h"
 #include "store/sql/postgres.h"
 
-#define PRODUCER_COLUMNS "p.next, p.last_hash, p.last_counter, p.last_sequence, p.digest"
+#define EXECUTION_NUMBERS "CAST(pg_get_serial_sequence('executions', 'id') AS regclass)"
+#define PRODUCER_COLUMNS  "p.next, p.last_hash, p.last_counter, p.last_sequence, p.digest"
 
 #define POSTGRES_STATEMENTS(X)                                                                                         \
     X(NEWS_INSERT, "INSERT INTO news(made_ms, sender, kind, account, value, words, subject) SELECT {now_ms}, ?1, ?2, " \
@@ -49,23 +50,26 @@
       "SET next = excluded.next, last_hash = excluded.last_hash, last_counter = excluded.last_counter, "               \
       "last_sequence = excluded.last_sequence, digest = excluded.digest")                                              \
     X(PRODUCERS_DELETE, "DELETE FROM producers WHERE execution = ?1")                                                  \
-    X(CHUNK_AT, "SELECT first, count FROM chunks WHERE execution = ?1 AND first <= ?2 ORDER BY first DESC LIMIT 1")    \
-    X(CHUNKS_FROM, "SELECT first, count, raw FROM chunks WHERE execution = ?1 AND first >= ?2 ORDER BY first "         \
+    X(CHUNK_AT,                                                                                                        \
+      "SELECT first, count FROM chunks{part} WHERE execution = ?1 AND first <= ?2 ORDER BY first DESC LIMIT 1")        \
+    X(CHUNKS_FROM, "SELECT first, count, raw FROM chunks{part} WHERE execution = ?1 AND first >= ?2 ORDER BY first "   \
                    "LIMIT ?3")                                                                                         \
-    X(CHUNKS_COVERING, "SELECT first, count, raw FROM chunks WHERE execution = ?1 AND first >= (SELECT "               \
-                       "coalesce(max(c.first), 0) FROM chunks c WHERE c.execution = ?1 AND c.first <= ?2) "            \
+    X(CHUNKS_COVERING, "SELECT first, count, raw FROM chunks{part} WHERE execution = ?1 AND first >= (SELECT "         \
+                       "coalesce(max(c.first), 0) FROM chunks{part} c WHERE c.execution = ?1 AND c.first <= ?2) "      \
                        "ORDER BY first LIMIT ?3")                                                                      \
-    X(CHUNKS_BEFORE, "SELECT first, count, raw FROM chunks WHERE execution = ?1 AND first < ?2 ORDER BY first DESC "   \
-                     "LIMIT ?3")                                                                                       \
-    X(CHUNK_SINCE, "SELECT first FROM chunks WHERE execution = ?1 AND time_max >= ?2 ORDER BY first LIMIT 1")          \
-    X(CHUNK_BODY, "SELECT body FROM chunks WHERE execution = ?1 AND first = ?2 AND count = ?3")                        \
-    X(CHUNK_BODIES, "SELECT first, body FROM chunks WHERE execution = ?1 AND first >= ?2 AND first <= ?3 "             \
+    X(CHUNKS_BEFORE,                                                                                                   \
+      "SELECT first, count, raw FROM chunks{part} WHERE execution = ?1 AND first < ?2 ORDER BY first DESC "            \
+      "LIMIT ?3")                                                                                                      \
+    X(CHUNK_SINCE, "SELECT first FROM chunks{part} WHERE execution = ?1 AND time_max >= ?2 ORDER BY first LIMIT 1")    \
+    X(CHUNK_BODY, "SELECT body FROM chunks{part} WHERE execution = ?1 AND first = ?2 AND count = ?3")                  \
+    X(CHUNK_BODIES, "SELECT first, body FROM chunks{part} WHERE execution = ?1 AND first >= ?2 AND first <= ?3 "       \
                     "ORDER BY first")                                                                                  \
-    X(CHUNK_FRONTS, "SELECT first, substring(body FROM 1 FOR CAST(?4 AS integer)), octet_length(body) FROM chunks "    \
-                    "WHERE execution = ?1 AND first >= ?2 AND first <= ?3 ORDER BY first")                             \
-    X(CHUNKS_UNMERGED, "SELECT first, count, raw, merged FROM chunks WHERE execution = ?1 AND first >= ?2 "            \
+    X(CHUNK_FRONTS,                                                                                                    \
+      "SELECT first, substring(body FROM 1 FOR CAST(?4 AS integer)), octet_length(body) FROM chunks{part} "            \
+      "WHERE execution = ?1 AND first >= ?2 AND first <= ?3 ORDER BY first")                                           \
+    X(CHUNKS_UNMERGED, "SELECT first, count, raw, merged FROM chunks{part} WHERE execution = ?1 AND first >= ?2 "      \
                        "AND (raw < ?3 OR NOT merged) ORDER BY first LIMIT ?4")                                         \
-    X(CHUNKS_REPLACED, "DELETE FROM chunks WHERE execution = ?1 AND first >= ?2 AND first < ?3")                       \
+    X(CHUNKS_REPLACED, "DELETE FROM chunks{part} WHERE execution = ?1 AND first >= ?2 AND first < ?3")                 \
     /* Whoever takes chunks away holds this until its transaction ends. */                                             \
     X(CHUNKS_HOLD, "SELECT pg_advisory_xact_lock(1, CAST(?1 % 2147483647 AS integer))")                                \
     X(UNMERGED_ADD, "INSERT INTO unmerged(execution, due_ms) SELECT x, ?2 FROM unnest(CAST(?1 AS bigint[])) AS x "     \
@@ -75,12 +79,36 @@
     X(UNMERGED_LATER, "UPDATE unmerged SET due_ms = ?2 WHERE execution = ?1")                                          \
     X(UNMERGED_FIND, "SELECT 1 FROM unmerged WHERE execution = ?1")                                                    \
     X(UNMERGED_DELETE, "DELETE FROM unmerged WHERE execution = ?1")                                                    \
-    X(CHUNKS_CUT, "DELETE FROM chunks WHERE execution = ?1 AND first < ?2")                                            \
-    X(PURGING_INSERT, "INSERT INTO purging(execution) VALUES(?1) ON CONFLICT(execution) DO NOTHING")                   \
-    X(PURGING_NEXT, "SELECT execution FROM purging LIMIT 1 FOR UPDATE SKIP LOCKED")                                    \
+    X(CHUNKS_CUT, "DELETE FROM chunks{part} WHERE execution = ?1 AND first < ?2")                                      \
+    /* ?3: by its age. Its chunks then may stay for a quarter of that, two days at most: they may go with their day.   \
+     */                                                                                                                \
+    X(PURGING_INSERT, "INSERT INTO purging(execution, due_ms) SELECT id, CASE WHEN ?3 = 0 THEN 0 ELSE ?2 + "           \
+                      "least(172800000, (?2 - sealed_ms) / 4) END FROM executions WHERE id = ?1 "                      \
+                      "ON CONFLICT(execution) DO NOTHING")                                                             \
+    X(PURGING_NEXT, "SELECT execution FROM purging WHERE due_ms <= ?1 ORDER BY due_ms LIMIT 1 FOR UPDATE SKIP LOCKED") \
     X(PURGING_DELETE, "DELETE FROM purging WHERE execution = ?1")                                                      \
-    X(PURGE_SLICE, "DELETE FROM chunks WHERE execution = ?1 AND first IN "                                             \
-                   "(SELECT c.first FROM chunks c WHERE c.execution = ?1 ORDER BY c.first LIMIT 256)")                 \
+    X(PURGE_SLICE, "DELETE FROM chunks{part} WHERE execution = ?1 AND first IN "                                       \
+                   "(SELECT c.first FROM chunks{part} c WHERE c.execution = ?1 ORDER BY c.first LIMIT 256)")           \
+    /* Days, the parts of `chunks`. ?1 of DAYS_NOW: what the clock says; 0: ask the server's. */                       \
+    X(DAYS_ALONE, "SELECT CAST(pg_try_advisory_xact_lock(8269516) AS integer)")                                        \
+    X(DAYS_NOW,                                                                                                        \
+      "SELECT coalesce(nullif(?1, 0), {now_ms}), coalesce(pg_sequence_last_value(" EXECUTION_NUMBERS "), 0)")          \
+    X(DAYS_LIST, "SELECT number, coalesce(begun_ms, 0), kept_from FROM chunk_days ORDER BY number")                    \
+    X(DAYS_MISSING,                                                                                                    \
+      "SELECT DISTINCT x FROM unnest(CAST(?1 AS bigint[])) AS x WHERE to_regclass('chunks_' || x) IS NULL")            \
+    /* Of what is committed; to_regclass may still know what another has dropped meanwhile. */                         \
+    X(DAY_FIND, "SELECT count(*) FROM pg_class WHERE relname = CAST('chunks_' || ?1 AS name) AND relnamespace = "      \
+                "(SELECT relnamespace FROM pg_class WHERE oid = CAST('chunks' AS regclass))")                          \
+    X(DAY_ADD, "INSERT INTO chunk_days(number) VALUES(?1) ON CONFLICT(number) DO NOTHING")                             \
+    X(DAY_BEGIN, "SELECT setval(" EXECUTION_NUMBERS ", ?1)")                                                           \
+    X(DAY_BEGUN, "UPDATE chunk_days SET begun_ms = ?2 WHERE number = ?1")                                              \
+    X(DAY_KEPT, "SELECT id FROM executions WHERE id >= ?1 AND id < ?2 AND purged = 0 ORDER BY id LIMIT 1")             \
+    /* Of each day before the present one (?1): the first of its executions that is not purged, if there is one. */    \
+    X(DAYS_KEPT, "SELECT d.number, d.until, d.kept_from, (SELECT id FROM executions WHERE id >= d.kept_from AND id < " \
+                 "d.until AND purged = 0 ORDER BY id LIMIT 1) FROM (SELECT number, kept_from, lead(number) OVER "      \
+                 "(ORDER BY number) << 32 AS until FROM chunk_days) AS d WHERE d.number < ?1 ORDER BY d.number")       \
+    X(DAY_KEPT_FROM, "UPDATE chunk_days SET kept_from = ?2 WHERE number = ?1")                                         \
+    X(DAY_REMOVE, "DELETE FROM chunk_days WHERE number = ?1")                                                          \
     X(EVENTS_CUT, "DELETE FROM events WHERE execution = ?1 AND sequence < ?2")                                         \
     X(EVENTS_PURGE, "DELETE FROM events WHERE execution = ?1 AND sequence IN "                                         \
                     "(SELECT v.sequence FROM events v WHERE v.execution = ?1 ORDER BY v.sequence LIMIT 4096)")

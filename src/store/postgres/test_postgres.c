@@ -342,7 +342,7 @@ static void a_group_whose_statement_fails_is_rolled_back_whole(void **state)
     CLEANUP(buf_release) struct buf reason = {0};
     static const char *const items[] = {"CREATE TABLE IF NOT EXISTS planted(id BIGINT PRIMARY KEY)",
                                         "INSERT INTO planted(id) VALUES(?1)", "SELECT count(*) FROM planted"};
-    const struct sql_texts texts = {items, ARRAY_LEN(items)};
+    const struct sql_texts texts = {.items = items, .count = ARRAY_LEN(items)};
     CLEANUP(sql_fixture_close) struct sql *sql = NULL;
     assert_int_equal(sql_postgres_open(where, texts, &sql, &reason), 0);
     assert_int_equal(sql_run(sql_statement(sql, 0), NULL), 0);

@@ -9,6 +9,12 @@ Each file from 0022 on says which programs can work on what it makes, while serv
     --- works with: former   the same, of the one before
     --- works with: itself   those alone that know this one
 
+What would hold everybody up if it were a part of the step may be done before it, while servers are at work. Each of
+these texts is a transaction of its own, and may be run again, also by two at once:
+
+    --- beforehand
+    statements
+
 And each says at its end whether there is a way back:
 
     --- no way back: what would be lost
@@ -39,17 +45,20 @@ class Migration:
     """One file: its statements, those that undo it, and what its marks say."""
 
     def __init__(self, path: pathlib.Path):
-        self.forward, self.back, self.says = [], [], {}
+        self.forward, self.back, self.before, self.says = [], [], [], {}
         into = self.forward
         for line in path.read_text().splitlines():
             if line.startswith(MARK):
                 word, _, text = line[len(MARK) :].partition(":")
                 self.says[word.strip()] = text.strip()
                 into = self.back
+                if word.strip() == "beforehand":
+                    into = []
+                    self.before.append(into)
             elif line and not line.startswith("--"):
                 into.append(line)
         ways = {"way back", "no way back"} & set(self.says)
-        known = {"way back", "no way back", "loses", "counted by", "works with"}
+        known = {"way back", "no way back", "loses", "counted by", "works with", "beforehand"}
         if len(ways) != 1 or set(self.says) - known or ("loses" in self.says) != ("counted by" in self.says):
             sys.exit(f"{path}: ends with no `--- way back` or `--- no way back: …`; see {__file__}")
 
@@ -79,6 +88,10 @@ def entry(number: int, name: str, parts: list) -> list:
     out += c_lines([line for part in parts for line in part.forward])
     if not one_way:
         out += ["     , .back ="] + c_lines([line for part in reversed(parts) for line in part.back])
+    before = [text for part in parts for text in part.before]
+    if before:
+        out += ["     , .before = (const char *const[]){"]
+        out += [line for text in before for line in [*c_lines(text), "        ,"]] + ["        NULL}"]
     out += [f"     , .loses = {said('no way back' if one_way else 'loses')}"]
     out += [f"     , .works_with = {works_with(number, parts)},"]
     return out + [f"     .counted_by = {said('counted by')}" + "},"]

@@ -96,14 +96,25 @@ static int run_step(struct sql *sql, const struct schema_migration *migration, b
     return err < 0 ? err : sql_exec(sql, version);
 }
 
+static int run_before(struct sql *sql, const struct schema_migration *migration)
+{
+    int err = 0;
+    for (const char *const *text = migration->before; text && *text && err == 0; text++)
+        err = sql_exec(sql, *text);
+    return err;
+}
+
 // Goes from `from` to `to` within a transaction: forward by any number of steps, or back by one.
 static int run_steps(struct sql *sql, const struct schema_migration *table, int from, int to, struct buf *ret_reason)
 {
     if (to < from)
         return run_step(sql, &table[to], true, ret_reason);
     int err = 0;
-    for (int at = from; at < to && err == 0; at++)
-        err = run_step(sql, &table[at], false, ret_reason);
+    for (int at = from; at < to && err == 0; at++) {
+        err = from == 0 ? run_before(sql, &table[at]) : 0; // of a new store there was nothing before
+        if (err == 0)
+            err = run_step(sql, &table[at], false, ret_reason);
+    }
     return err;
 }
 
@@ -134,14 +145,28 @@ static int move(struct sql *sql, const struct schema_migration *table, int from,
     return err;
 }
 
+// What can be done of a step before it; it may be done again.
+static int move_prepared(struct sql *sql, const struct schema_migration *table, int from, int to,
+                         struct buf *ret_reason)
+{
+    int err = 0;
+    for (int at = from; at < to && from > 0 && err == 0; at++)
+        err = run_before(sql, &table[at]);
+    if (err == 0)
+        return move(sql, table, from, to, ret_reason);
+    CLEANUP(free_ptr) char *reason = sql_reason(sql);
+    buf_append_text(ret_reason, reason);
+    return err;
+}
+
 // What meets a transaction in its way gives way, and tries again.
 static int move_on(struct sql *sql, const struct schema_migration *table, int from, int to, struct buf *ret_reason)
 {
-    int err = move(sql, table, from, to, ret_reason);
+    int err = move_prepared(sql, table, from, to, ret_reason);
     for (int tries = 1; err == ERR_UNAVAILABLE && tries < STEP_TRIES; tries++) {
         usleep(STEP_PAUSE_US);
         buf_reset(ret_reason);
-        err = move(sql, table, from, to, ret_reason);
+        err = move_prepared(sql, table, from, to, ret_reason);
     }
     return err;
 }

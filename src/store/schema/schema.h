@@ -9,8 +9,10 @@ struct schema_migration {
     int number;          // 1, 2, …; 0 ends the table
     const char *name;    // what it adds, for people
     const char *forward; // statements; "" if this engine has nothing to do
-    const char *back;    // statements that undo it; NULL: there is no way back
-    const char *loses;   // what going back loses, for people; NULL: nothing, ever
+    // What is done before a step forward, each in a transaction of its own and perhaps again, up to a NULL; or NULL.
+    const char *const *before;
+    const char *back;  // statements that undo it; NULL: there is no way back
+    const char *loses; // what going back loses, for people; NULL: nothing, ever
     // A SELECT that counts how many of these exist now; at 0 nothing is lost. NULL: always everything, or never
     // anything.
     const char *counted_by;

@@ -16,6 +16,8 @@
 #define OID_BYTEA 17
 
 #define READ_ONLY "25006" // read_only_sql_transaction: it is not the primary any more
+#define NO_TABLE  "42P01" // undefined_table: the part of one, which has been dropped
+#define NO_PART   "23514" // check_violation, which COPY reports if a row has no part to go to
 
 #define COPY_PART ((size_t)16 * 1024 * 1024) // given to libpq at once; it takes an int
 
@@ -27,6 +29,7 @@ struct postgres {
     uint64_t connect_from_ms; // it does not try to connect before that
     uint64_t generation;      // of the connection; what was prepared on an earlier connection is gone
     bool demoted;             // its server is not the primary any more
+    bool no_part;             // the last failure: a row that had no part of its table to go to
     uint64_t names;           // how many names were given out
     char *reason;             // of the last failure
 };
@@ -76,7 +79,7 @@ static const struct {
     {"25P03", ERR_UNAVAILABLE, true}, // idle_in_transaction_session_timeout: this process stood still
     {READ_ONLY, ERR_UNAVAILABLE, false}, {"58030", ERR_UNAVAILABLE, false}, // io_error
     {"XX001", ERR_CORRUPT, false},       {"XX002", ERR_CORRUPT, false},
-    {"22021", ERR_INVALID, false}, // character_not_in_repertoire
+    {NO_PART, ERR_UNAVAILABLE, true},    {"22021", ERR_INVALID, false}, // character_not_in_repertoire
 };
 
 static int error_of_state(struct postgres *postgres, const char *state)
@@ -98,6 +101,11 @@ static int failure(struct postgres *postgres, const PGresult *result)
     postgres->reason = xstrdup(result ? PQresultErrorMessage(result) : PQerrorMessage(postgres->connection));
     postgres->base.again = false;
     postgres->demoted = postgres->demoted || (state && strcmp(state, READ_ONLY) == 0);
+    postgres->no_part = state && strcmp(state, NO_PART) == 0;
+    if (state && strcmp(state, NO_TABLE) == 0 && postgres->base.part_uses > 0) {
+        postgres->base.part_gone = postgres->base.again = true;
+        return ERR_UNAVAILABLE;
+    }
     return state ? error_of_state(postgres, state) : ERR_UNAVAILABLE;
 }
 
@@ -214,6 +222,17 @@ static void statement_free(struct sql_statement *base)
     free(statement->text);
     free(statement->name);
     free(statement);
+}
+
+static void forget(struct sql_statement *base)
+{
+    struct postgres_statement *statement = statement_of(base);
+    struct postgres *postgres = postgres_of(base->sql);
+    reset(base);
+    if (statement->generation != postgres->generation || is_lost(postgres))
+        return;
+    CLEANUP(free_ptr) char *text = xasprintf("DEALLOCATE %s", statement->name);
+    PQclear(query(postgres, text));
 }
 
 static void bind(struct sql_statement *base, int index, const struct sql_value *value)
@@ -493,6 +512,11 @@ int sql_postgres_together(struct sql *sql, unsigned bounds, struct sql_statement
     return err < 0 ? err : together(postgres, bounds, statements, count);
 }
 
+bool sql_postgres_no_part(const struct sql *sql)
+{
+    return postgres_of(sql)->no_part;
+}
+
 bool sql_postgres_failed(const struct sql *sql)
 {
     return PQtransactionStatus(postgres_of(sql)->connection) == PQTRANS_INERROR;
@@ -508,6 +532,7 @@ static const struct sql_vtable postgres_vtable = {
     .exec = exec,
     .prepare = prepare,
     .statement_free = statement_free,
+    .forget = forget,
     .bind = bind,
     .step = step,
     .changes = changes,

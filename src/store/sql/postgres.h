@@ -22,5 +22,7 @@ int sql_postgres_copy(struct sql *sql, const char *statement, struct str rows);
 // one numbers of transactions may come again. Not on a standby.
 #define SQL_POSTGRES_TIMELINE "('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint"
 
+// Whether the last failure was a row that had no part of its table to go to.
+bool sql_postgres_no_part(const struct sql *sql);
 // Whether the connection is in a transaction that has failed: all that is left is to roll it back.
 bool sql_postgres_failed(const struct sql *sql);

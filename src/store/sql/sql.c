@@ -52,11 +52,31 @@ void sql_init(struct sql *sql, const struct sql_vtable *vtable, struct sql_texts
         .vtable = vtable, .texts = texts, .kept = xcalloc(texts.count + 1, sizeof(struct sql_statement *))};
 }
 
+// With the connection everything is forgotten by itself.
+static void part_release(struct sql *sql, struct sql_part *part, bool forget)
+{
+    for (size_t i = 0; part->kept && i < sql->texts.count; i++) {
+        if (forget && part->kept[i] && sql->vtable->forget)
+            sql->vtable->forget(part->kept[i]);
+        sql_statement_free(&part->kept[i]);
+    }
+    free(TAKE_PTR(part->kept));
+    *part = (struct sql_part){0};
+}
+
+static void parts_release(struct sql *sql, bool forget)
+{
+    for (size_t i = 0; i < SQL_PARTS; i++)
+        part_release(sql, &sql->parts[i], forget);
+    sql->part_gone = false;
+}
+
 void sql_free(struct sql **sql)
 {
     struct sql *gone = TAKE_PTR(*sql);
     if (!gone)
         return;
+    parts_release(gone, false);
     for (size_t i = 0; i < gone->texts.count; i++)
         sql_statement_free(&gone->kept[i]);
     free(TAKE_PTR(gone->kept));
@@ -104,7 +124,10 @@ int sql_commit(struct sql *sql)
 
 int sql_rollback(struct sql *sql)
 {
-    return sql->vtable->rollback(sql);
+    int err = sql->vtable->rollback(sql);
+    if (sql->part_gone)
+        parts_release(sql, true);
+    return err;
 }
 
 int sql_exec(struct sql *sql, const char *text)
@@ -133,6 +156,57 @@ struct sql_statement *sql_statement(struct sql *sql, unsigned number)
         sql->vtable->reset(*slot);
     else
         *slot = statement_make(sql, sql->texts.items[number], true);
+    return *slot;
+}
+
+static bool has_part(struct sql *sql, int64_t part)
+{
+    int64_t there = 0;
+    CLEANUP(sql_statement_free) struct sql_statement *find = sql_prepare(sql, sql->texts.has_part);
+    sql_bind_i64(find, 1, part);
+    return sql_number(find, &there) == 0 && there != 0;
+}
+
+// NULL: it is not there.
+static struct sql_part *part_find(struct sql *sql, int64_t part)
+{
+    struct sql_part *oldest = &sql->parts[0];
+    for (size_t i = 0; i < SQL_PARTS; i++) {
+        struct sql_part *at = &sql->parts[i];
+        if (at->used > 0 && at->part == part)
+            return at;
+        if (at->used < oldest->used)
+            oldest = at;
+    }
+    if (!has_part(sql, part))
+        return NULL;
+    part_release(sql, oldest, true);
+    oldest->part = part;
+    oldest->kept = xcalloc(sql->texts.count, sizeof(struct sql_statement *));
+    return oldest;
+}
+
+static struct sql_statement *part_statement(struct sql *sql, const char *text, int64_t part)
+{
+    static const char mark[] = "{part}";
+    CLEANUP(buf_release) struct buf named = {0};
+    for (const char *at; (at = strstr(text, mark)); text = at + sizeof(mark) - 1)
+        buf_printf(&named, "%.*s_%lld", (int)(at - text), text, (long long)part);
+    buf_append_text(&named, text);
+    return statement_make(sql, buf_cstr(&named), true);
+}
+
+struct sql_statement *sql_statement_of(struct sql *sql, unsigned number, int64_t part)
+{
+    struct sql_part *found = sql->texts.has_part ? part_find(sql, part) : NULL;
+    if (!found)
+        return sql_statement(sql, number);
+    found->used = ++sql->part_uses;
+    struct sql_statement **slot = &found->kept[number];
+    if (*slot)
+        sql->vtable->reset(*slot);
+    else
+        *slot = part_statement(sql, sql->texts.items[number], part);
     return *slot;
 }
 

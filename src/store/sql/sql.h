@@ -22,6 +22,7 @@ enum sql_type { SQL_NONE, SQL_INTEGER, SQL_TEXT, SQL_BYTES };
 struct sql_texts { // statements that can be asked for by number
     const char *const *items;
     size_t count;
+    const char *has_part; // SELECT of one number, not 0 if the part ?1 is there; NULL: nothing is kept in parts
 };
 
 // Writes the text with the engine's words and placeholders.
@@ -57,6 +58,12 @@ int sql_exec(struct sql *sql, const char *text);
 // Returns the statement with this number, reset. Returns NULL if it cannot be prepared; the other functions take that
 // NULL, and sql_row reports the error.
 struct sql_statement *sql_statement(struct sql *sql, unsigned number);
+// The same, for a table that is kept in parts: {part} behind its name in the text means this part. Without such a part,
+// or where nothing is kept in parts, it means the whole. What the last few parts have prepared is kept: a statement is
+// good for as long as no more than SQL_PARTS - 1 others are asked for. The table of a part that goes meanwhile is
+// reported as another transaction in the way (sql_again).
+#define SQL_PARTS 8
+struct sql_statement *sql_statement_of(struct sql *sql, unsigned number, int64_t part);
 // Makes a statement for this use. The caller must free it.
 struct sql_statement *sql_prepare(struct sql *sql, const char *text);
 void sql_statement_free(struct sql_statement **statement);

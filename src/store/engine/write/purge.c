@@ -6,7 +6,7 @@
 
 #define PURGE_CHUNKS 32 // with so many, no further execution is begun
 
-static int purge_sealed(struct transaction *tx, struct head *head)
+static int purge_sealed(struct transaction *tx, struct head *head, bool by_age)
 {
     // What follows from its end is carried out before it is forgotten.
     const struct catalogue_changes changes = job_changes(tx);
@@ -14,7 +14,7 @@ static int purge_sealed(struct transaction *tx, struct head *head)
     if (err == 0)
         err = catalogue_execution_purge(tx->session.sql, head->row);
     if (err == 0)
-        err = tx->session.engine->log->purge(tx, head->row);
+        err = tx->session.engine->log->purge(tx, head->row, by_age);
     if (err < 0)
         return err;
     head->sequence.purged = true;
@@ -33,7 +33,7 @@ static int execution_purge(struct transaction *tx, int64_t row)
     const struct outcome_ask end = {.cause = OUTCOME_ENDED, .status = STATUS_CANCELLED};
     if (!head->sequence.sealed)
         err = outcome_change(tx, head, &end);
-    return err < 0 ? err : purge_sealed(tx, head);
+    return err < 0 ? err : purge_sealed(tx, head, false);
 }
 
 int commit_purge(struct transaction *tx, struct store_op *op)
@@ -49,7 +49,7 @@ int commit_purge(struct transaction *tx, struct store_op *op)
     if (err == 0 && purge->rules)
         err = catalogue_retention_lets_go(tx->session.sql, purge->row, purge->rules, purge->by_limits,
                                           transaction_now_ms(tx));
-    return err < 0 ? commit_refuse(op, err) : purge_sealed(tx, head);
+    return err < 0 ? commit_refuse(op, err) : purge_sealed(tx, head, purge->rules && !purge->by_limits);
 }
 
 // --- Slices

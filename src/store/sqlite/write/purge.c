@@ -1,8 +1,9 @@
 #include "store/sqlite/sqlite_log.h"
 #include "store/sqlite/sqlite_private.h"
 
-int log_purge(struct transaction *tx, int64_t row)
+int log_purge(struct transaction *tx, int64_t row, bool by_age)
 {
+    (void)by_age;
     sqlite3_stmt *chunks = db_statement(tx->session.connection, STATEMENT_PURGING_INSERT);
     db_bind_i64(chunks, 1, row);
     return db_run(chunks);
