@@ -83,7 +83,8 @@ static const char *const log_growth[] = {
     "SELECT id, 'p', 1, 1, 1, 1 FROM executions",
     "INSERT INTO events(execution, sequence, time_ms, stream, level, message, fields) "
     "SELECT id, n, id, 'event', 'INFO', 'm', '{}' FROM executions, generate_series(0, 2) AS n",
-    "INSERT INTO news(made_ms, sender, kind, account, subject, value, words) SELECT id, id, 0, account, id, 0, '' "
+    "INSERT INTO news(transaction_id, made_ms, sender, kind, account, subject, value, words) "
+    "SELECT id, id, id, 0, account, id, 0, '' "
     "FROM executions",
     "INSERT INTO unmerged(execution, due_ms) SELECT id, id FROM executions WHERE id % 10 = 0",
     "INSERT INTO purging(execution) SELECT id FROM executions WHERE id % 10 = 0",
@@ -181,7 +182,7 @@ static bool holds_just_that(const char *line)
 {
     static const char *const fine[] = {"executions_unsealed", "purging_accounts", "nodes_fenced", "schema_reader",
                                        "rosters", "tallies", "jobs_delayed", "CONSTANT ROW", " on purging", " on meta",
-                                       " on chunk_days", "SCAN m VIRTUAL TABLE",
+                                       " on chunk_days", " on writers", "SCAN m VIRTUAL TABLE",
                                        // With the account's executions, as far as a page goes: it has many of all.
                                        "Backward using labels_by_execution"};
     for (size_t i = 0; i < ARRAY_LEN(fine); i++)
