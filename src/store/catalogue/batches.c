@@ -28,7 +28,7 @@ static int batch_by_key(struct sql *sql, const struct store_batch_create *create
 // store went away between, the same request goes on; else the name is taken: ERR_CONFLICT.
 static int batch_by_name(struct sql *sql, const struct store_batch_create *create, int64_t now_ms, int64_t *ret_row)
 {
-    struct batch_row found;
+    struct batch_row found = {0};
     const char *owner = create->batch.owner;
     int err = catalogue_batch_find(sql, create->batch.account, str_of(create->batch.batch_id), ret_row);
     if (err == ERR_NOT_FOUND) {

@@ -111,8 +111,8 @@ void refuse(struct store_op *op, int err); // answers it
 
 // --- The ways
 shards_route_fn go_home, go_by_row;                                            // task.c
-shards_route_fn go_get, go_list, go_count_open, go_waits_due, go_cold_backlog; // merge.c
-shards_route_fn go_cold_known, go_blobs_known, go_blobs_unused;                // merge.c
+shards_route_fn go_get, go_list, go_count_open, go_waits_due, go_cold_backlog; // ask_all.c
+shards_route_fn go_cold_known, go_blobs_known, go_blobs_unused;                // ask_all.c
 shards_route_fn go_walk;                                                       // walk.c
 shards_route_fn go_look, go_mirror_advance, go_cold_swap, go_lease;            // scatter.c
 shards_route_fn go_create;                                                     // create.c
