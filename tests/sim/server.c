@@ -117,7 +117,10 @@ static void tick(struct world *world, void *arg, uint64_t life)
     struct server *server = arg;
     if (server_misses(server, tick, arg, life))
         return;
-    bool may_judge = !world->shared || (server->node != 0 && node_may_judge(server->peer.taken_ms, world->now_ms));
+    bool stood_still = !node_may_judge(MAX(server->ticked_ms, server->started_ms), world->now_ms);
+    bool reaches = server->node != 0 && node_may_judge(server->peer.taken_ms, world->now_ms);
+    bool may_judge = !world->shared || (reaches && !stood_still);
+    server->ticked_ms = world->now_ms;
     if (!may_judge)
         server->unsure_ms = world->now_ms;
     lease_expire(&server->leases, world->now_ms, may_judge, expired, server);

@@ -353,6 +353,7 @@ struct server {
     // For the checks.
     uint64_t heard_ms;  // when the holder was heard of, or its lease began
     uint64_t unsure_ms; // when it could not judge last
+    uint64_t ticked_ms; // when it looked for leases that have run out
     uint64_t granted_epoch, lost_since_ms;
     bool abandoned; // the runner that it was granted to has not learned of it
     struct peer peer;
