@@ -442,6 +442,8 @@ static void what_is_sent_with_its_commit_is_there_or_nothing_of_it(void **state)
         int err = sql_postgres_together(sql, SQL_POSTGRES_BEGIN | SQL_POSTGRES_COMMIT, parts, 2);
         assert_int_equal(err == 0, round == 0);
         assert_int_equal(sql_postgres_failed(sql), round == 1);
+        sql_reset(&parts[0]);
+        sql_reset(&parts[1]);
         assert_int_equal(sql_rollback(sql), 0);
         assert_int_equal(number_of(sql, "SELECT number FROM writers WHERE sender = 3"), 7);
     }
