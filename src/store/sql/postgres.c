@@ -472,7 +472,12 @@ static int receive_all(struct postgres *postgres, unsigned bounds, struct sql_st
     int err = bounds & SQL_POSTGRES_BEGIN ? receive_bound(postgres, "BEGIN", 0) : 0;
     for (size_t i = 0; i < count; i++) {
         struct postgres_statement *statement = statement_of(statements[i]);
-        err = receive_one(postgres, &statement->result, err);
+        PGresult *result;
+        err = receive_one(postgres, &result, err);
+        if (!result) // one that came before, of the same statement, stays
+            continue;
+        result_clear(&statement->result);
+        statement->result = result;
         statement->row = -1;
     }
     if (bounds & SQL_POSTGRES_COMMIT)
