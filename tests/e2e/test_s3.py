@@ -247,7 +247,7 @@ def test_credentials_that_have_run_out_and_a_wrong_clock_are_s3_away(kept, statu
     begun = it.proxy.count("get")
     it.proxy.fault = lambda request: error(status, code)
     assert f"answers {status} {code}" in reason(it.api.get(path))
-    assert it.proxy.count("get") - begun == 1
+    assert it.proxy.count("get") - begun <= 1  # it is not tried again; nor at all, if a sweep was answered so before
     assert code in it.api.get("/ready", token=None).json()["away"]["artifacts"]
     assert it.api.metrics()["runnel_artifacts_away"] == 1
     it.proxy.fault = lambda request: None
