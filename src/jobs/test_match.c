@@ -97,6 +97,19 @@ static void a_worker_gets_as_many_as_it_has_slots(void **state)
     assert_int_equal(claimed(match, "w"), 0);
 }
 
+// Its window was read long ago, when no worker was here; what was in it another server has given out.
+static void a_claim_takes_a_slot_until_the_store_refuses_it(void **state)
+{
+    struct match *match = *state;
+    fill(match, 1, any(), 10, 1);
+    join(match, "w", 0, 2, 8000);
+    assert_int_equal(claimed(match, "w"), 10);
+    assert_int_equal(match_offer(match, STR("w"))->slots_free, 1);
+    match_over(match, 10);
+    assert_int_equal(match_offer(match, STR("w"))->slots_free, 2);
+    assert_int_equal(claimed(match, "w"), 0);
+}
+
 static void accounts_take_turns(void **state)
 {
     struct match *match = *state;
@@ -411,6 +424,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(a_worker_gets_as_many_as_it_has_slots),
+        TEST(a_claim_takes_a_slot_until_the_store_refuses_it),
         TEST(accounts_take_turns),
         TEST(a_worker_of_an_account_takes_that_accounts_alone),
         TEST(what_does_not_fit_leaves_the_way_to_what_does),

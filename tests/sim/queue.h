@@ -253,6 +253,7 @@ struct queue_server {
     uint64_t taken_ms, asked_ms; // see node_may_vouch; when the node's operation under way was asked for
     uint64_t away_until_ms;      // its way to the store is cut
     uint64_t applied_ms;         // when the last of its operations is applied
+    unsigned claiming;           // claims that the store has not answered yet
     struct lease_table leases;
     struct match match;
     struct queue_gift gifts[QUEUE_JOBS];

@@ -55,6 +55,7 @@ static void claimed(struct queue *queue, struct queue_op *op)
 {
     struct queue_server *server = op->server;
     const struct queue_job *job = &op->ret_job;
+    server->claiming--;
     if (op->err < 0) {
         match_over(&server->match, op->row);
         if (op->err != ERR_CONFLICT)
@@ -96,6 +97,7 @@ static void claim(struct queue *queue, struct queue_server *server, const struct
     op->worker = worker_number(action->worker_id);
     op->session = session_of(server, op->worker);
     check_rested(queue, server, op->row, op->worker);
+    server->claiming++;
     queue_submit_op(queue, op);
 }
 

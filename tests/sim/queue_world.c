@@ -315,6 +315,16 @@ static void tear_down(struct queue *queue)
     arena_release(&queue->world.arena);
 }
 
+// A server may find out only when a worker comes to it that others have run what it remembers as ready: until the store
+// has refused that, a slot is taken.
+static bool claims_are_answered(const struct queue *queue)
+{
+    for (unsigned i = 0; i < queue->server_count; i++)
+        if (queue->servers[i].up && queue->servers[i].claiming > 0)
+            return false;
+    return true;
+}
+
 bool queue_run(uint64_t seed, bool tracing)
 {
     struct queue *queue = xcalloc(1, sizeof(*queue));
@@ -322,7 +332,7 @@ bool queue_run(uint64_t seed, bool tracing)
     *world = (struct world){.seed = seed, .random = seed, .now_ms = 1000, .tracing = tracing};
     set_up(queue);
     uint64_t over_ms = 0; // since then all is settled
-    while (!world->failed && (over_ms == 0 || world->now_ms < over_ms + 5000)) {
+    while (!world->failed && (over_ms == 0 || world->now_ms < over_ms + 5000 || !claims_are_answered(queue))) {
         world_step(world);
         bool settled = queue->quiet && queue_settled(queue);
         over_ms = !settled ? 0 : over_ms ? over_ms : world->now_ms;
