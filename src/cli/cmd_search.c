@@ -4,6 +4,7 @@
 
 #define PAGE        1000 // hits of one answer
 #define CONTEXT_MAX 1000
+#define UNREAD_TOLD 10 // logs that are named, of those that could not be looked at
 
 struct searching {
     struct cli *cli;
@@ -12,9 +13,10 @@ struct searching {
     struct search_printer printer;
     const char *execution_id; // the only one that is searched; NULL: all
     struct buf base;          // the request without its place
-    uint64_t context, wanted, found;
+    uint64_t context, wanted, found, unread;
     // A hit that is not shown yet: what is around it depends on the next one.
     json_t *held;
+    char *unread_id;     // the log that was named last as one that could not be looked at
     char *shown_id;      // the execution of the line that was shown last
     uint64_t shown_next; // and the line behind it
 };
@@ -22,6 +24,7 @@ struct searching {
 static void searching_release(struct searching *it)
 {
     json_decref(it->held);
+    free(it->unread_id);
     free(it->shown_id);
     buf_release(&it->base);
     search_printer_release(&it->printer);
@@ -103,6 +106,24 @@ static int take_hit(struct searching *it, json_t *hit)
     return code;
 }
 
+// An answer may end within a log, so the next one names it again.
+static void tell_unread(struct searching *it, const json_t *page)
+{
+    const json_t *logs = json_object_get(page, "unread"), *log;
+    size_t i;
+    json_array_foreach(logs, i, log)
+    {
+        const char *id = json_string_value(json_object_get(log, "execution_id"));
+        const char *code = json_string_value(json_object_get(log, "code"));
+        if (!id || (it->unread_id && strcmp(it->unread_id, id) == 0))
+            continue;
+        free(it->unread_id);
+        it->unread_id = xstrdup(id);
+        if (it->unread++ < UNREAD_TOLD)
+            fprintf(stderr, "runnel: %s could not be searched, or not all of it: %s\n", id, code ? code : "");
+    }
+}
+
 // --- Asking
 
 struct place {
@@ -162,6 +183,7 @@ static int search_page(struct searching *it, struct place *place)
     }
     if (code == 0)
         move_on(it, place, page, asked);
+    tell_unread(it, page);
     output_flush(&it->output);
     return code;
 }
@@ -271,8 +293,10 @@ static int search_run(struct searching *it, const char *word)
     if (code == 0)
         code = cli_flag(cli, "count") ? count_all(it) : search_all(it);
     int written = cli_finish(cli, &it->output);
-    if (code == 0 && written == 0 && it->found == 0)
-        return 1; // as grep does
+    if (it->unread > UNREAD_TOLD)
+        fprintf(stderr, "runnel: %llu logs in all could not be searched\n", (unsigned long long)it->unread);
+    if (code == 0 && written == 0 && (it->found == 0 || it->unread > 0))
+        return 1; // as grep does when there is none
     return code ? code : written;
 }
 
@@ -299,9 +323,11 @@ const struct cli_command cmd_search = {
     .name = "search",
     .summary = "search the logs of all executions, or one of them",
     .usage = "[OPTIONS] WORD",
-    .description = "Shows the lines that contain a text: those of the newest execution first. On a terminal each "
-                   "execution is a heading; on a pipe each line reads EXECUTION:NUMBER:TEXT, and lines of the context "
-                   "EXECUTION-NUMBER-TEXT. With --execution the name is left out. Exits with 1 if there is none.",
+    .description =
+        "Shows the lines that contain a text: those of the newest execution first. On a terminal each "
+        "execution is a heading; on a pipe each line reads EXECUTION:NUMBER:TEXT, and lines of the context "
+        "EXECUTION-NUMBER-TEXT. With --execution the name is left out. Exits with 1 if there is none, or if a "
+        "log could not be read, which is named then.",
     .options =
         (const struct cli_option[]){
             {0, "execution", CLI_VALUE, "ID", "in this execution alone"},

@@ -1,25 +1,42 @@
-"""Old logs in S3: what they are read as, S3 away, slow and lying, servers killed between two steps, and what goes."""
+"""Old logs in S3: what they are read as, S3 away, slow and lying, servers killed between two steps, and what goes.
+RUNNEL_TEST_CEPH=1 shows the same on Ceph's gateway."""
 
 import os
 
 import pytest
-from support import s3
+from support import ceph, s3
 from support.api import eventually
+from support.cli import Cli
 from support.cluster import Cluster
 from support.cold import PATH, Cold, manifest
 from support.s3_proxy import CUT, HALF, HANG, error
 from support.server import Server
 from support.sse import Stream
 
-pytestmark = s3.needs_s3
+ENGINES = [
+    pytest.param(s3, id="s3rver", marks=s3.needs_s3),
+    pytest.param(
+        ceph,
+        id="ceph",
+        marks=[
+            pytest.mark.skipif(os.environ.get("RUNNEL_TEST_CEPH") != "1", reason="RUNNEL_TEST_CEPH=1 asks for it"),
+            pytest.mark.skipif(bool(ceph.MISSING), reason=f"not installed: {', '.join(ceph.MISSING)}"),
+        ],
+    ),
+]
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def engine(request):
+    return request.param.shared()
 
 
 @pytest.fixture
-def cold(servers):
+def cold(servers, engine):
     made = []
 
     def make(*flags, **options):
-        made.append(Cold(servers, *flags, **options))
+        made.append(Cold(servers, *flags, engine=engine, **options))
         return made[-1]
 
     yield make
@@ -30,9 +47,9 @@ def cold(servers):
 class Moved:
     """A server with one log in S3 and one that has not ended, for tests that change nothing there."""
 
-    def __init__(self, root):
+    def __init__(self, root, engine):
         self.root, self.started = root, []
-        self.cold = Cold(self._start, "--s3-timeout-seconds", "2")
+        self.cold = Cold(self._start, "--s3-timeout-seconds", "2", engine=engine)
         self.id = self.cold.seal(lines=3000)
         self.records = self.cold.api.logs(self.id)
         self.followed = [self.cold.seal(lines=500) for _ in range(2)]  # nobody has read them
@@ -45,8 +62,8 @@ class Moved:
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory):
-    it = Moved(tmp_path_factory.mktemp("cold"))
+def shared(tmp_path_factory, engine):
+    it = Moved(tmp_path_factory.mktemp("cold"), engine)
     yield it
     it.cold.close()
     it.started[0].stop()
@@ -108,12 +125,24 @@ def test_a_log_reads_the_same_after_it_was_moved(cold):
 def test_a_pack_says_what_it_holds(moved):
     it = moved.cold
     [key] = it.packs()
-    pack, at, records = it.s3.files(it.prefix)[key].read_bytes(), 0, {}
+    pack, at, records = it.pack(key), 0, {}
     for execution, first, count, offset, length, _ in manifest(pack):
         assert offset == at and pack[offset : offset + 2] == b"RC"
         at += length
         records[execution] = records.get(execution, 0) + count
     assert records == {moved.id: 3000, **dict.fromkeys(moved.followed, 500)}
+
+
+def everywhere(api, q):
+    """What a search over all logs says: whose lines match, and which logs could not be looked at."""
+    found, query = {"hits": [], "unread": []}, {"q": q, "limit": 1000}
+    while True:
+        page = api.expect(200, "GET", "/api/v1/search", query=query)
+        found["hits"] += [hit["execution_id"] for hit in page["hits"]]
+        found["unread"] += page["unread"]
+        if not page["next_cursor"]:
+            return found
+        query["cursor"] = page["next_cursor"]
 
 
 # --- S3 away
@@ -134,6 +163,8 @@ def test_while_s3_is_away_only_cold_logs_are_503_and_say_so(moved, fault):
     warm = api.create()
     api.append_lines(warm, ["a line"])
     assert api.messages(warm) == ["a line"]
+    found = everywhere(api, "a line")
+    assert warm in found["hits"] and {"execution_id": moved.id, "code": "cold_unavailable"} in found["unread"]
     assert api.expect(200, "GET", f"{PATH}/{moved.id}")["execution_id"] == moved.id
     if fault != HALF:  # it answers
         ready = api.get("/ready", token=None)
@@ -162,19 +193,41 @@ def test_who_follows_waits_for_s3_and_goes_on_alone(moved, which, query):
     assert sum(kind == "log" for _, kind, _ in found) == (500 if which == 0 else 20)
 
 
-def test_a_body_that_was_damaged_is_away_until_it_is_whole(moved):
+def test_a_body_that_was_damaged_is_away_until_it_is_whole(moved, tmp_path):
     it, api = moved.cold, moved.cold.api
     [key] = it.packs()
-    file = it.s3.files(it.prefix)[key]
-    good = file.read_bytes()
-    file.write_bytes(good[:50] + bytes([good[50] ^ 1]) + good[51:])
+    good = it.pack(key)
+    it.s3.write(it.prefix, key, good[:50] + bytes([good[50] ^ 1]) + good[51:])
     answer = api.get(f"{PATH}/{moved.id}/logs", query={"limit": 10})
     assert (answer.status, answer.code) == (503, "cold_unavailable")
     assert api.get("/ready", token=None).json() == {"status": "ready"}
-    file.write_bytes(good)
+    whole, found = moved.followed[0], everywhere(api, "line 10 ")
+    assert found["unread"] == [{"execution_id": moved.id, "code": "cold_unavailable"}]
+    assert moved.id not in found["hits"] and whole in found["hits"]
+    shown = Cli(tmp_path / "home", it.server).run("search", "line 10 ", expect=1)
+    assert whole in shown.text() and moved.id not in shown.text()
+    assert f"{moved.id} could not be searched, or not all of it: cold_unavailable".encode() in shown.err
+    it.s3.write(it.prefix, key, good)
     assert api.logs(moved.id) == moved.records
     said = [entry for entry in it.server.log() if "not what was stored" in entry["message"]]
     assert said and said[0]["object"] in key
+
+
+def test_an_answer_of_a_search_ends_when_it_has_named_a_hundred_logs_that_could_not_be_read(cold):
+    it = cold("--s3-timeout-seconds", "1")
+    first = it.seal(messages=["a needle"])
+    moved = {it.seal(messages=["a needle"]) for _ in range(120)} | {first}
+    it.cool()
+    it.wait_moved()
+    last = it.api.create()
+    it.api.append_lines(last, ["a needle"])
+    it.proxy.fault = lambda request: CUT
+    assert it.api.get(f"{PATH}/{first}/logs").status == 503  # so what follows knows at once
+    page = it.api.expect(200, "GET", "/api/v1/search", query={"q": "needle"})
+    assert len(page["unread"]) == 100 and page["executions"] == 1 and page["next_cursor"]
+    found = everywhere(it.api, "needle")
+    assert found["hits"] == [last]
+    assert sorted(log["execution_id"] for log in found["unread"]) == sorted(moved)
 
 
 # --- Steps that are interrupted, and what goes
@@ -195,9 +248,7 @@ def test_a_kill_between_put_and_swap_costs_nothing_and_leaves_an_orphan_that_is_
     it.wait_moved()
     assert len(it.packs()) == 2 and it.api.logs(id) == records
     it.server.stop()
-    for path in it.s3.files(it.prefix).values():
-        for file in path.parent.glob(path.name.replace("._S3rver_object", "") + "*"):
-            os.utime(file, (1_000_000_000, 1_000_000_000))
+    it.proxy.aged = True
     it.server.restart()
     eventually(lambda: it.metric("orphans_swept_total") == 1, "the orphan is swept")
     assert orphan not in it.packs() and len(it.packs()) == 1
@@ -232,9 +283,8 @@ def test_a_pack_that_is_damaged_keeps_no_other_from_being_tidied(cold):
         packs += [key for key in it.packs() if key not in packs]
     it.cool()
     damaged, whole = packs
-    file = it.s3.files(it.prefix)[damaged]
-    good = file.read_bytes()
-    file.write_bytes(b"x" * len(good))
+    good = it.pack(damaged)
+    it.s3.write(it.prefix, damaged, b"x" * len(good))
     for large, _ in pairs:
         it.api.expect(200, "DELETE", f"{PATH}/{large}", query={"purge": "true"})
     eventually(lambda: whole not in it.packs(), "the other one is written anew")
@@ -245,7 +295,7 @@ def test_a_pack_that_is_damaged_keeps_no_other_from_being_tidied(cold):
     eventually(lambda: len(it.packs()) == 2, "another log is moved")
     said = [entry for entry in it.server.log() if entry["message"] == "a pack of cold chunks is not what was stored"]
     assert len(said) == 1 and said[0]["object"] in damaged
-    file.write_bytes(good)
+    it.s3.write(it.prefix, damaged, good)
     assert len(it.api.logs(pairs[0][1])) == 100 and len(it.api.logs(id)) == 10
 
 
@@ -264,10 +314,10 @@ def test_a_service_that_does_not_know_where_a_list_begins_is_swept_all_the_same(
     eventually(lambda: len(it.packs()) == 2, "it goes on")
 
 
-def test_while_a_server_of_an_older_version_is_there_nothing_is_moved_nor_left_in_s3(tmp_path):
+def test_while_a_server_of_an_older_version_is_there_nothing_is_moved_nor_left_in_s3(tmp_path, engine):
     cluster = Cluster(tmp_path)
     try:
-        it = Cold(lambda *flags, env: cluster.add(*flags, env=env), after="1s")
+        it = Cold(lambda *flags, env: cluster.add(*flags, env=env), after="1s", engine=engine)
         cluster.sql("INSERT INTO nodes(kind, started_ms, heartbeat_ms, knows) VALUES(1, 0, 9000000000000, 23)")
         id = it.seal(lines=10)
         eventually(lambda: it.proxy.count("delete") and not it.packs(), "what was sent is removed")

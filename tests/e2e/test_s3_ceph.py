@@ -6,7 +6,7 @@ import pathlib
 import subprocess
 
 import pytest
-from support.ceph import MISSING, Ceph
+from support.ceph import MISSING, shared
 from support.process import BIN
 from support.s3_kept import PART, Kept, blob, go_on, interrupted
 
@@ -18,9 +18,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def ceph():
-    engine = Ceph()
-    yield engine
-    engine.close()
+    return shared()
 
 
 @pytest.fixture

@@ -1174,7 +1174,7 @@ export interface paths {
         };
         /**
          * Lines that match in all logs; those of the newest executions first.
-         * @description Of the account; of a user, those that it owns. next_cursor is null when everything was looked at.
+         * @description Of the account; of a user, those that it owns. next_cursor is null when everything was looked at. What could not be read is named in unread, and keeps nothing else from being found.
          */
         get: operations["searchLogs"];
         put?: never;
@@ -2711,7 +2711,17 @@ export interface components {
         };
         Search: {
             hits: components["schemas"]["Hit"][];
+            /** @description Where to go on; null when everything was looked at. */
             next_cursor: string | null;
+            /** @description Logs that could not be looked at, or not wholly, so hits of theirs may be missing; the search goes on behind them. cold_unavailable may be had later. */
+            unread: {
+                execution_id: string;
+                /**
+                 * @description As reading that log answers.
+                 * @enum {unknown}
+                 */
+                code: "cold_unavailable" | "corrupt" | "too_new";
+            }[];
             /** @description Logs that were looked at to their end. */
             executions: number;
             scanned_bytes: number;

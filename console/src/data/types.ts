@@ -24,6 +24,7 @@ export type NodeState = Schemas["NodeState"];
 export type Summary = Schemas["LogsSummary"];
 export type Artifact = Schemas["Artifact"];
 export type Hit = Schemas["Hit"];
+export type Unread = Schemas["Search"]["unread"][number];
 
 /** A page of a list, the newest first. */
 export interface Page {
@@ -44,4 +45,5 @@ export interface Artifacts {
 }
 export interface Hits extends Page {
   hits: Hit[];
+  unread: Unread[];
 }

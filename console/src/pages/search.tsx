@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 
 import { get, query } from "../data/api.ts";
-import type { Hit, Hits } from "../data/types.ts";
+import type { Hit, Hits, Unread } from "../data/types.ts";
 import { runAddress } from "../addresses.ts";
 import { time, whole } from "../format.ts";
 import { reason, useLoaded, useTitle } from "../hooks.ts";
@@ -46,15 +46,31 @@ function Group({ id, hits, q, regex }: { id: string; hits: Hit[]; q: string; reg
   );
 }
 
+function NotLookedAt({ logs }: { logs: Unread[] }) {
+  const codes = new Map(logs.map(({ execution_id, code }) => [execution_id, code]));
+  return (
+    <Notice>
+      Not all could be looked at; a line may be missing here:{" "}
+      {[...codes].map(([id, code], i) => (
+        <span key={id}>
+          {i > 0 && ", "}
+          <a href={runAddress(id)}>{id}</a> ({code})
+        </span>
+      ))}
+    </Notice>
+  );
+}
+
 export function Search({ address }: { address: URL }) {
   const q = address.searchParams.get("q") ?? "";
   const regex = address.searchParams.get("regex") === "true";
-  const [more, setMore] = useState<{ of: string; hits: Hit[]; cursor: string | null }>();
+  const [more, setMore] = useState<{ of: string; hits: Hit[]; unread: Unread[]; cursor: string | null }>();
   const [failed, setFailed] = useState<string>();
   const path = `/api/v1/search${query({ q, regex: regex || undefined, case: regex ? undefined : false })}`;
   const { value, error } = useLoaded(path, async (signal) => (q ? get<Hits>(path, signal) : undefined));
   useTitle("Search");
-  const known = more?.of === path ? more : { hits: [] as Hit[], cursor: value?.next_cursor ?? null };
+  const known = more?.of === path ? more : { hits: [] as Hit[], unread: [] as Unread[], cursor: value?.next_cursor ?? null };
+  const unread = [...(value?.unread ?? []), ...known.unread];
   const groups = new Map<string, Hit[]>();
   for (const hit of [...(value?.hits ?? []), ...known.hits]) {
     const id = hit.execution_id!;
@@ -68,7 +84,12 @@ export function Search({ address }: { address: URL }) {
   const next = async (): Promise<void> => {
     try {
       const page = await get<Hits>(`${path}&cursor=${encodeURIComponent(known.cursor!)}`);
-      setMore({ of: path, hits: [...known.hits, ...page.hits], cursor: page.next_cursor });
+      setMore({
+        of: path,
+        hits: [...known.hits, ...page.hits],
+        unread: [...known.unread, ...page.unread],
+        cursor: page.next_cursor,
+      });
     } catch (why) {
       setFailed(reason(why));
     }
@@ -86,6 +107,7 @@ export function Search({ address }: { address: URL }) {
         <button type="submit">Search</button>
       </form>
       {(error ?? failed) && <Notice>{error ?? failed}</Notice>}
+      {unread.length > 0 && <NotLookedAt logs={unread} />}
       {q && !value && !error && <p class="dim">It is sought …</p>}
       {value && groups.size === 0 && known.cursor === null && <p class="dim empty">No line is like that.</p>}
       {[...groups].map(([id, hits]) => (

@@ -9,6 +9,7 @@
 
 #define PAGE_EXECUTIONS 100u
 #define RANGE_LEAST     UINT64_C(4096) // records
+#define UNREAD_MAX      100u           // logs that one answer names as not looked at
 
 // An execution of the present page.
 struct looked_at {
@@ -18,6 +19,7 @@ struct looked_at {
     uint64_t first, next, range;
     uint64_t *hits; // of those that are shown
     size_t hit_count;
+    bool unread; // some of it could not be read, which the answer says
 };
 
 // The place from which on nothing was looked at: a line of an execution.
@@ -45,6 +47,8 @@ struct everywhere {
     uint64_t executions;
     struct search_found sums; // only its counts of bytes
     struct buf text;
+    struct buf unread; // logs that could not be looked at, or not wholly: JSON objects with commas between them
+    unsigned unread_count;
     struct budget_account *account;
     struct budget_lease counted;
     char room[LIST_ROOM];
@@ -66,6 +70,7 @@ static void everywhere_free(struct everywhere *it)
     page_release(it);
     filter_unref(&it->query.filter);
     buf_release(&it->text);
+    buf_release(&it->unread);
     budget_lease_release(&it->counted);
     budget_account_unref(&it->account);
     call_unref(it->call);
@@ -96,6 +101,9 @@ static void answer(struct everywhere *it)
     json_add_raw(&json, NULL, buf_str(&it->text));
     json_close(&json);
     json_add_text(&json, "next_cursor", it->more ? buf_cstr(&cursor) : NULL);
+    json_open_array(&json, "unread");
+    json_add_raw(&json, NULL, buf_str(&it->unread));
+    json_close(&json);
     json_add_u64(&json, "executions", it->executions);
     json_add_u64(&json, "scanned_bytes", it->sums.scanned);
     json_add_u64(&json, "skipped_bytes", it->sums.skipped);
@@ -105,9 +113,32 @@ static void answer(struct everywhere *it)
     everywhere_free(it);
 }
 
+// Of what was purged meanwhile nothing is said.
+static bool is_unread(int err)
+{
+    return err == ERR_COLD || err == ERR_CORRUPT || err == ERR_TOO_NEW;
+}
+
+static void name_unread(struct everywhere *it, struct looked_at *at, int err)
+{
+    if (at->unread)
+        return;
+    at->unread = true;
+    it->unread_count++;
+    if (it->unread.len > 0)
+        buf_append_byte(&it->unread, ',');
+    struct json_writer json = json_writer_to(&it->unread);
+    json_open_object(&json, NULL);
+    json_add_text(&json, "execution_id", at->execution_id);
+    json_add_text(&json, "code", error_word(err));
+    json_close(&json);
+    json_writer_end(&json);
+}
+
 static bool is_over(const struct everywhere *it)
 {
-    return it->hits >= it->query.limit || it->sums.scanned + it->sums.skipped >= it->query.limits.bytes ||
+    return it->hits >= it->query.limit || it->unread_count >= UNREAD_MAX ||
+           it->sums.scanned + it->sums.skipped >= it->query.limits.bytes ||
            clock_mono_ns() - it->began_ns >= it->query.limits.ns;
 }
 
@@ -119,8 +150,9 @@ static void show_next(struct everywhere *it);
 static void shown(void *arg, int err)
 {
     struct everywhere *it = arg;
-    (void)err; // of an execution that is gone, nothing is shown
-    it->shown++;
+    if (is_unread(err))
+        name_unread(it, &it->page[it->shown], err);
+    it->shown++; // of an execution that is gone, nothing is shown
     show_next(it);
 }
 
@@ -190,7 +222,9 @@ static bool took_range(void *arg, const struct scan_range *range, struct search_
     it->ranges--;
     it->sums.scanned += found->scanned;
     it->sums.skipped += found->skipped;
-    it->executions += range->ask.to >= at->next;
+    if (is_unread(err))
+        name_unread(it, at, err);
+    it->executions += range->ask.to >= at->next && !at->unread;
     if (count > 0) {
         at->hits = xrealloc(at->hits, (at->hit_count + count) * sizeof(*at->hits));
         memcpy(at->hits + at->hit_count, found->hits, count * sizeof(*at->hits));
@@ -198,11 +232,11 @@ static bool took_range(void *arg, const struct scan_range *range, struct search_
         it->hits += (unsigned)count;
     }
     it->place = (struct place){at->before, at->row, range->ask.to};
-    if (it->hits < it->query.limit)
-        return true;
-    it->place.from = at->hits[at->hit_count - 1] + 1;
-    it->more = true;
-    return false;
+    bool enough = it->hits >= it->query.limit;
+    if (enough)
+        it->place.from = at->hits[at->hit_count - 1] + 1;
+    it->more = enough || it->unread_count >= UNREAD_MAX;
+    return !it->more;
 }
 
 static void searched(void *arg, int err, const char *reason)

@@ -188,10 +188,15 @@ static void scan_end(struct scan *scan)
     call_unref(call);
 }
 
+// What one log alone has.
+static bool is_of_log(int err)
+{
+    return err == ERR_EXPIRED || err == ERR_NOT_FOUND || err == ERR_CORRUPT || err == ERR_TOO_NEW || err == ERR_COLD;
+}
+
 static bool is_fault(const struct scan *scan, int err)
 {
-    return err != 0 && (scan->limits.whole ||
-                        (err != ERR_EXPIRED && err != ERR_NOT_FOUND && err != ERR_CORRUPT && err != ERR_TOO_NEW));
+    return err != 0 && (scan->limits.whole || !is_of_log(err));
 }
 
 // Hands over what is complete, in order.

@@ -20,7 +20,8 @@ struct scan_handler {
     // Gives the next range. False: there is none now.
     bool (*next)(void *arg, struct scan_range *ret);
     // Takes what was found in a range, in the order in which `next` gave them. `found` is freed afterwards, unless it
-    // is taken. `err`: ERR_EXPIRED and the like: the log is gone. Returns false if no more ranges are wanted.
+    // is taken. `err`: ERR_EXPIRED, ERR_COLD and the like: of this log alone. Returns false if no more ranges are
+    // wanted.
     bool (*took)(void *arg, const struct scan_range *range, struct search_found *found, int err);
     // Nothing is under way any more. The scan is gone when it returns. `reason` may be NULL.
     void (*done)(void *arg, int err, const char *reason);

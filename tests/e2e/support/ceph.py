@@ -1,5 +1,8 @@
 """Ceph's gateway, as a real server of S3: a monitor, a store in memory, and the gateway, in a folder of their own."""
 
+import atexit
+import functools
+import hashlib
 import pathlib
 import shutil
 import subprocess
@@ -107,13 +110,14 @@ class Ceph:
     def _makes_bucket(self):
         return self.ask("PUT", f"/{BUCKET}")[0] == 200
 
-    def ask(self, method, target):
+    def ask(self, method, target, content=b""):
         """A signed request: the status and the body."""
         argv = ["curl", "-s", "-w", "\n%{http_code}", "-X", method, "--aws-sigv4", "aws:amz:us-east-1:s3"]
         user = "{AWS_ACCESS_KEY_ID}:{AWS_SECRET_ACCESS_KEY}".format(**self.keys)
-        empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-        argv += ["-u", user, "-H", f"x-amz-content-sha256: {empty}", self.url + target]
-        body, _, status = subprocess.run(argv, capture_output=True, timeout=DEADLINE).stdout.rpartition(b"\n")
+        argv += ["-u", user, "-H", f"x-amz-content-sha256: {hashlib.sha256(content).hexdigest()}", self.url + target]
+        argv += ["--data-binary", "@-"] if content else []
+        done = subprocess.run(argv, input=content, capture_output=True, timeout=DEADLINE)
+        body, _, status = done.stdout.rpartition(b"\n")
         return int(status), body
 
     def _listed(self, query, prefix, item):
@@ -128,6 +132,19 @@ class Ceph:
 
     def files(self, prefix):
         return self._listed("list-type=2&prefix=", prefix, "Contents")
+
+    def read(self, prefix, key):
+        status, body = self.ask("GET", f"/{BUCKET}/{prefix}/{key}")
+        assert status == 200, body
+        return body
+
+    def write(self, prefix, key, content):
+        status, body = self.ask("PUT", f"/{BUCKET}/{prefix}/{key}", content)
+        assert status == 200, body
+
+    def remove(self, prefix, key):
+        status, body = self.ask("DELETE", f"/{BUCKET}/{prefix}/{key}")
+        assert status == 204, body
 
     def uploads(self, prefix):
         """The multipart uploads that have no end: {key: numbers of parts}."""
@@ -150,3 +167,11 @@ class Ceph:
         for one in self.held:
             one.close()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@functools.cache
+def shared():
+    """One for the session."""
+    engine = Ceph()
+    atexit.register(engine.close)
+    return engine

@@ -14,8 +14,8 @@ _numbers = itertools.count()
 
 
 class Cold:
-    def __init__(self, servers, *flags, after="1h"):
-        self.s3 = s3.shared()
+    def __init__(self, servers, *flags, after="1h", engine=None):
+        self.s3 = engine or s3.shared()
         self.proxy = S3Proxy(self.s3)
         self.prefix = f"cold-{os.getpid()}-{next(_numbers)}"
         where = ["--cold", f"s3://{s3.BUCKET}/{self.prefix}", "--cold-after", after]
@@ -50,6 +50,9 @@ class Cold:
 
     def packs(self):
         return sorted(key for key in self.s3.files(self.prefix) if key.endswith(".pack"))
+
+    def pack(self, key):
+        return self.s3.read(self.prefix, key)
 
     def close(self):
         self.proxy.fault = lambda request: None

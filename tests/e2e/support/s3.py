@@ -73,6 +73,15 @@ class S3:
         }
         return {key[len(prefix) + 1 :]: path for key, path in found.items()}
 
+    def read(self, prefix, key):
+        return self.files(prefix)[key].read_bytes()
+
+    def write(self, prefix, key, content):
+        self.files(prefix)[key].write_bytes(content)
+
+    def remove(self, prefix, key):
+        self.files(prefix)[key].unlink()
+
     def uploads(self, prefix):
         """The multipart uploads of s3rver that have no end: {key: numbers of parts}."""
         found = {}

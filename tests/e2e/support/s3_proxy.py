@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import http.client
 import http.server
+import re
 import threading
 import urllib.parse
 
@@ -72,6 +73,7 @@ class S3Proxy:
         self.upstream = urllib.parse.urlsplit(s3.url).netloc
         self.secrets = {s3.keys["AWS_ACCESS_KEY_ID"]: s3.keys["AWS_SECRET_ACCESS_KEY"]}
         self.fault = lambda request: None
+        self.aged = False  # what is listed is of long ago
         self.requests, self.problems = [], []
         self.let_go = threading.Event()  # of what hangs
         self.hangs = threading.Event()
@@ -130,6 +132,8 @@ class S3Proxy:
         upstream.request(request.method, target, request.body, headers)
         answer = upstream.getresponse()
         body = answer.read()
+        if self.aged and request.kind == "list":
+            body = re.sub(rb"<LastModified>[^<]*<", b"<LastModified>2001-09-09T01:46:40.000Z<", body)
         wanted = ("etag", "content-range", "content-type")
         kept = {name: value for name, value in answer.getheaders() if name.lower() in wanted}
         upstream.close()
