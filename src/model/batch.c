@@ -76,11 +76,12 @@ const char *batch_status_word(enum batch_status status)
     return words[status];
 }
 
-bool batch_stops(const struct batch_limits *limits, const struct batch_counts *counts, uint64_t expected)
+bool batch_stops(const struct batch_limits *limits, const struct batch_counts *counts, const struct batch_doubt *doubt)
 {
     if (!limits->has_max_fails)
         return false;
-    uint64_t failed = batch_failed(counts), total = MAX(batch_total(counts), expected);
+    uint64_t failed = batch_failed(counts) - MIN(doubt->may_come_back, counts->of[STATUS_LOST]);
+    uint64_t total = MAX(batch_total(counts), doubt->expected);
     return limits->max_fails_is_percent ? failed * 100 > limits->max_fails * total : failed > limits->max_fails;
 }
 

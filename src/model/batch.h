@@ -38,9 +38,13 @@ bool batch_status_over(enum batch_status status);
 const char *batch_status_word(enum batch_status status);
 // Whether batch_failed counts this status.
 bool batch_counts_as_failed(enum execution_status status);
-// True if it has more failures than it may have: then nothing more is started. `expected`: how many jobs were
-// announced; 0: none.
-bool batch_stops(const struct batch_limits *limits, const struct batch_counts *counts, uint64_t expected);
+struct batch_doubt {
+    uint64_t expected;      // how many jobs were announced; 0: none
+    uint64_t may_come_back; // lost ones of which that is not over (JOB_LOST). They have not failed before it is
+};
+// True if it has more failures than it may have: then nothing more is started. What stops is not taken back, so only
+// what is known counts.
+bool batch_stops(const struct batch_limits *limits, const struct batch_counts *counts, const struct batch_doubt *doubt);
 
 struct batch_move {
     enum execution_status from, to; // STATUS_COUNT: none, because the job is new, or a newer attempt takes its place

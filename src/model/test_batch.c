@@ -132,7 +132,26 @@ static void it_stops_at_one_failure_more_than_it_may_have(void **state)
                                              [STATUS_LOST] = cases[i].lost}};
         struct batch_limits limits = {
             .has_max_fails = cases[i].has, .max_fails_is_percent = cases[i].percent, .max_fails = cases[i].max};
-        assert_int_equal(batch_stops(&limits, &counts, cases[i].expected), cases[i].stops);
+        const struct batch_doubt doubt = {.expected = cases[i].expected};
+        assert_int_equal(batch_stops(&limits, &counts, &doubt), cases[i].stops);
+    }
+}
+
+static void one_that_is_lost_has_not_failed_before_it_is_known_not_to_come_back(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t failed, lost, may_come_back;
+        bool stops;
+    } cases[] = {
+        {0, 2, 0, true}, {0, 2, 1, false}, {0, 2, 2, false}, {1, 1, 1, false}, {2, 3, 3, true}, {2, 0, 1, true},
+    };
+    const struct batch_limits limits = {.has_max_fails = true, .max_fails = 1};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct batch_counts counts = {.of = {[STATUS_FAILED] = cases[i].failed, [STATUS_LOST] = cases[i].lost}};
+        const struct batch_doubt doubt = {.may_come_back = cases[i].may_come_back};
+        assert_int_equal(batch_stops(&limits, &counts, &doubt), cases[i].stops);
+        assert_int_equal(batch_failed(&counts), cases[i].failed + cases[i].lost); // so they are told meanwhile
     }
 }
 
@@ -261,6 +280,7 @@ int main(void)
         cmocka_unit_test(a_lost_job_that_comes_back_runs_and_ends_once),
         cmocka_unit_test(its_status_follows_its_jobs),
         cmocka_unit_test(it_stops_at_one_failure_more_than_it_may_have),
+        cmocka_unit_test(one_that_is_lost_has_not_failed_before_it_is_known_not_to_come_back),
         cmocka_unit_test(at_half_time_the_end_is_known_within_a_fifth),
         cmocka_unit_test(at_half_time_of_uneven_jobs_the_end_is_known_within_a_third),
         cmocka_unit_test(a_pause_does_not_make_the_rest_longer),

@@ -371,6 +371,32 @@ static void after_too_many_failures_nothing_starts_any_more(void **state)
     assert_counts_are_right(queue, batch);
 }
 
+// Only what is known not to come back has failed.
+static void a_lost_job_stops_the_batch_when_it_is_sealed_and_not_before(void **state)
+{
+    struct queue *queue = *state;
+    const struct batch_limits limits = {.has_max_fails = true};
+    static const enum outcome_cause ends[] = {OUTCOME_ENDED, OUTCOME_GIVEN_UP};
+    for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+        int64_t batch = queue_batch(queue, &(struct batch){.expected = 3, .limits = limits}), rows[3];
+        add(queue, batch, 3, &plain, rows);
+        assert_int_equal(queue_claim(queue, rows[0]), 0);
+        assert_int_equal(queue_ask(queue, rows[0], &(struct outcome_ask){.cause = OUTCOME_SILENT}), 0);
+        assert_int_equal(queue_claim(queue, rows[1]), ERR_CONFLICT); // it may be tried again
+        queue_settle(queue);
+        assert_int_equal(queue_claim(queue, rows[1]), 0);
+        assert_int_equal(queue_finish(queue, rows[1], STATUS_COMPLETED, 0), 0);
+        queue_settle(queue);
+        assert_int_equal(queue_ask(queue, rows[0], &(struct outcome_ask){.cause = ends[i], .status = STATUS_COMPLETED}),
+                         0);
+        queue_settle(queue);
+        CLEANUP(batch_release) struct batch got = queue_batch_get(queue, batch);
+        assert_int_equal(got.stopped, ends[i] == OUTCOME_GIVEN_UP);
+        assert_int_equal(queue_claim(queue, rows[2]), got.stopped ? ERR_CONFLICT : 0);
+        assert_counts_are_right(queue, batch);
+    }
+}
+
 static void a_failure_that_is_tried_again_does_not_stop_the_batch(void **state)
 {
     struct queue *queue = *state;
@@ -764,6 +790,7 @@ int main(void)
         TEST(a_lost_job_that_is_given_back_waits_for_a_place),
         TEST(a_lost_job_without_a_batch_that_is_given_back_is_ready),
         TEST(after_too_many_failures_nothing_starts_any_more),
+        TEST(a_lost_job_stops_the_batch_when_it_is_sealed_and_not_before),
         TEST(a_failure_that_is_tried_again_does_not_stop_the_batch),
         TEST(a_cancelled_batch_ends_what_waits_and_names_what_runs),
         TEST(a_cancel_that_nobody_goes_on_with_is_settled),

@@ -207,6 +207,33 @@ def test_failures_that_are_tried_again_do_not_stop_a_batch(server, api, label, m
     assert counted(over(api, id)) == [3, 3, 0, 0, 0, 0]
 
 
+def test_a_lost_job_stops_a_batch_only_when_it_is_known_not_to_come_back(servers):
+    server = servers("--lease-seconds", "1")
+    api = server.api()
+    jobs = [{"args": [str(i)]} for i in range(4)]
+    body = {"job": {"command": ["true"], "retry_on": ["failed"]}, "jobs": jobs, "max_fails": "0"}
+    id = api.expect(201, "POST", PATH, body)["batch_id"]
+    held = []
+    for _ in range(2):
+        with JobWorker(server, slots=1, held=held) as worker:
+            job = worker.take().begin()
+            worker.cut()
+        held.append({"execution_id": job.id, "epoch": job.epoch})
+        eventually(lambda: status_of(api, id)["counts"]["lost"] == len(held), "it is lost")
+        eventually(lambda: api.status(job.id)["settled"], "and not tried again")
+    assert (status_of(api, id)["stopped"], status_of(api, id)["failed_count"]) == (False, 2)
+    with JobWorker(server, slots=1, held=held) as worker:
+        back = worker.opened(held[0]["execution_id"], epoch=held[0]["epoch"])
+        back.say("complete", execution_id=held[0]["execution_id"], exit_code=0)
+        worker.listen(lambda: back.closed)
+        last = worker.take()
+        api.expect(200, "DELETE", f"/api/v1/executions/{held[1]['execution_id']}")
+        eventually(lambda: status_of(api, id)["stopped"], "it stops")
+        last.end()
+        status = over(api, id)
+    assert counted(status) == [4, 2, 1, 0, 0, 1] and status["stopped"] is True
+
+
 def test_a_single_run_behind_a_batch_is_next(server, api, label, make):
     make(2000)
     with JobWorker(server, labels=[label], slots=1) as worker:

@@ -175,6 +175,7 @@ void job_release_it(struct queue *queue, struct queue_job *job);
 struct queue_job *job_add(struct queue *queue, const struct task *task);
 bool batch_may_take_more(const struct queue_batch *batch);
 bool batch_over(const struct queue *queue, int64_t row);
+bool batch_has_failed_too_often(const struct queue *queue, int64_t row);
 struct queue_job *newest_of(struct queue *queue, int64_t root);
 unsigned queue_settle(struct queue *queue);
 unsigned end_unclaimed_of(struct queue *queue, int64_t batch, unsigned max);
@@ -319,6 +320,7 @@ void check_claimed(struct queue *queue, struct queue_job *job);
 void check_silent(struct queue *queue, const struct queue_op *op);
 void check_known(struct queue *queue, unsigned worker); // a server has been told what it has
 void check_superseded(struct queue *queue, const struct queue_job *job);
+void check_stopped(struct queue *queue, int64_t batch);
 void check_store(struct queue *queue);
 void check_running(struct queue *queue); // each second
 void check_queue_end(struct queue *queue);

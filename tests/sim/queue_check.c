@@ -165,24 +165,41 @@ static void check_margin(struct queue *queue, const struct queue_job *job)
 
 // --- At a claim
 
-static void check_fails(struct queue *queue, const struct queue_job *job)
+// A lost job has failed once it is sealed.
+static bool has_failed(const struct outcome *outcome)
 {
-    const struct queue_batch *batch = &queue->store.batches[job->task->batch];
+    return outcome->status == STATUS_FAILED || outcome->status == STATUS_CANCELLED ||
+           outcome->status == STATUS_TIMED_OUT || (outcome->status == STATUS_LOST && outcome->sealed);
+}
+
+static bool fails_too_often(const struct queue *queue, int64_t number)
+{
+    const struct queue_batch *batch = &queue->store.batches[number];
     uint64_t failed = 0, total = 0;
     for (int64_t row = 1; row <= queue->store.last_row; row++) {
         const struct queue_job *other = &queue->store.jobs[row];
-        if (other->task->batch != job->task->batch || other->superseded_by != 0)
+        if (other->task->batch != number || other->superseded_by != 0)
             continue;
         total++;
-        failed += other->outcome.status == STATUS_FAILED || other->outcome.status == STATUS_CANCELLED ||
-                  other->outcome.status == STATUS_TIMED_OUT || other->outcome.status == STATUS_LOST;
+        failed += has_failed(&other->outcome);
     }
     uint64_t most =
         batch->limits.max_fails_is_percent ? batch->limits.max_fails * total / 100 : batch->limits.max_fails;
-    if (batch->limits.has_max_fails && failed > most)
+    return batch->limits.has_max_fails && failed > most;
+}
+
+static void check_fails(struct queue *queue, const struct queue_job *job)
+{
+    if (fails_too_often(queue, job->task->batch))
         violate(&queue->world, "job %lld starts after more failures than its batch may have", (long long)job->row);
-    if (batch->cancelled)
+    if (queue->store.batches[job->task->batch].cancelled)
         violate(&queue->world, "job %lld starts after its batch was cancelled", (long long)job->row);
+}
+
+void check_stopped(struct queue *queue, int64_t batch)
+{
+    if (!fails_too_often(queue, batch))
+        violate(&queue->world, "batch %lld stops, and not too many of its jobs have failed", (long long)batch);
 }
 
 void check_claimed(struct queue *queue, struct queue_job *job)

@@ -145,13 +145,14 @@ static unsigned fill_places(struct settling *it, int64_t batch_row, unsigned max
 static void stop_if_due(struct settling *it, int64_t row)
 {
     struct queue_batch *batch = &it->store->batches[row];
-    if (batch->stopped || batch->cancelled || !batch_stops(&batch->limits, &batch->counts, 0))
+    if (batch->stopped || batch->cancelled || !batch_has_failed_too_often(it->queue, row))
         return;
     for (int64_t i = 1; i <= it->store->last_row; i++)
         if (it->store->jobs[i].task->batch == row && it->store->jobs[i].state == JOB_OVER)
             return; // it may be tried again
     trace(&it->queue->world, "store: batch %lld stops", (long long)row);
     batch->stopped = true;
+    check_stopped(it->queue, row);
 }
 
 static void settle_batch(struct settling *it, int64_t row)

@@ -168,6 +168,15 @@ bool batch_over(const struct queue *queue, int64_t row)
     return true;
 }
 
+bool batch_has_failed_too_often(const struct queue *queue, int64_t row)
+{
+    const struct queue_store *store = &queue->store;
+    struct batch_doubt doubt = {0};
+    for (int64_t i = 1; i <= store->last_row; i++)
+        doubt.may_come_back += store->jobs[i].task->batch == row && store->jobs[i].state == JOB_LOST;
+    return batch_stops(&store->batches[row].limits, &store->batches[row].counts, &doubt);
+}
+
 struct queue_job *newest_of(struct queue *queue, int64_t root)
 {
     struct queue_job *job = &queue->store.jobs[root];
@@ -273,7 +282,7 @@ static bool claimable(const struct queue *queue, const struct queue_job *job)
     if (job->state != JOB_READY)
         return false;
     return job->task->batch == 0 ||
-           (!batch->cancelled && !batch->stopped && !batch_stops(&batch->limits, &batch->counts, 0));
+           (!batch->cancelled && !batch->stopped && !batch_has_failed_too_often(queue, job->task->batch));
 }
 
 static int apply_claim(struct queue *queue, struct queue_op *op)

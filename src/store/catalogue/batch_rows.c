@@ -104,6 +104,20 @@ int batch_is_over(struct sql *sql, const struct batch_row *batch, bool *ret)
     return err;
 }
 
+// Which of the lost ones may come back is asked only where it decides.
+int batch_fails_too_often(struct sql *sql, const struct batch_row *batch, bool *ret)
+{
+    struct batch_doubt doubt = {.expected = batch->expected};
+    int64_t lost = 0;
+    *ret = batch_stops(&batch->limits, &batch->counts, &doubt);
+    if (!*ret || batch->counts.of[STATUS_LOST] == 0)
+        return 0;
+    int err = number_of(sql, CATALOGUE_BATCH_LOST, batch->row, &lost);
+    doubt.may_come_back = (uint64_t)lost;
+    *ret = err == 0 && batch_stops(&batch->limits, &batch->counts, &doubt);
+    return err;
+}
+
 int batch_unsettled(struct sql *sql, int64_t row)
 {
     return run_with(sql, CATALOGUE_ENDING_INSERT, ENDING_BATCH, row);

@@ -143,6 +143,7 @@
     X(BATCH_JOB, "SELECT execution FROM jobs WHERE batch = ?1 AND batch > 0 AND batch_index = ?2 "                     \
                  "ORDER BY attempt DESC LIMIT 1")                                                                      \
     X(BATCH_LIVE, "SELECT execution FROM jobs WHERE batch = ?1 AND batch > 0 AND state < 6 LIMIT 1")                   \
+    X(BATCH_LOST, "SELECT count(*) FROM jobs WHERE batch = ?1 AND batch > 0 AND state < 6 AND state = 4")              \
     X(BATCH_IN_STATE, "SELECT execution FROM jobs WHERE batch = ?1 AND batch > 0 AND state < 6 AND state = ?2 "        \
                       "AND execution > ?3 ORDER BY execution LIMIT ?4")                                                \
     X(BATCH_UNCLAIMED,                                                                                                 \

@@ -177,11 +177,11 @@ int catalogue_job_claimable(struct sql *sql, int64_t row)
     if (err < 0 || job.batch == 0)
         return err;
     err = batch_load(sql, job.batch, &batch);
-    if (err < 0)
-        return err;
     // Until it is settled whether failed jobs will be tried again, too many failures hold back the others.
-    bool stops = batch.stopped || batch_stops(&batch.limits, &batch.counts, batch.expected);
-    return batch.cancelled || stops ? ERR_CONFLICT : 0;
+    bool stops = batch.stopped || batch.cancelled;
+    if (err == 0 && !stops)
+        err = batch_fails_too_often(sql, &batch, &stops);
+    return err < 0 ? err : stops ? ERR_CONFLICT : 0;
 }
 
 static int rule_load(struct sql *sql, int64_t row, struct retry_rule *ret, unsigned *ret_tries)

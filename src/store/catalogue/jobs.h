@@ -54,6 +54,8 @@ bool batch_takes_more(const struct batch_row *batch);
 // Tells whether the batch takes no more jobs, and nothing of it is left, nor anything that must be settled.
 int batch_is_over(struct sql *sql, const struct batch_row *batch, bool *ret);
 int batch_unsettled(struct sql *sql, int64_t row);
+// Whether it has more failures than it may have (batch_stops).
+int batch_fails_too_often(struct sql *sql, const struct batch_row *batch, bool *ret);
 
 // --- dependencies.c
 struct parent_row {

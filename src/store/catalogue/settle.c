@@ -208,14 +208,16 @@ static int fill_places(struct settling *it, const struct batch_row *batch, bool 
 static int stop_if_due(const struct settling *it, struct batch_row *batch)
 {
     int64_t row;
-    if (batch->stopped || batch->cancelled || !batch_stops(&batch->limits, &batch->counts, batch->expected))
-        return 0;
+    bool due = false;
+    int err = batch->stopped || batch->cancelled ? 0 : batch_fails_too_often(it->sql, batch, &due);
+    if (err < 0 || !due)
+        return err;
     struct sql_statement *over = sql_statement(it->sql, CATALOGUE_BATCH_IN_STATE);
     sql_bind_i64(over, 1, batch->row);
     sql_bind_i64(over, 2, JOB_OVER);
     sql_bind_i64(over, 3, 0);
     sql_bind_i64(over, 4, 1);
-    int err = sql_number(over, &row);
+    err = sql_number(over, &row);
     if (err != ERR_NOT_FOUND)
         return err;
     batch->stopped = true;
