@@ -107,6 +107,8 @@ const struct cli_command cmd_backup = {
                    "that its setting backup_dir names, DATA/backups unless it says otherwise, named after the time. "
                    "With FILE the copy is then moved there. "
                    "What is printed is its path. An existing file is left alone.\n\n"
+                   "Files in S3 and logs that were moved there (cold) are not in it, only where they lie: keep the "
+                   "bucket too.\n\n"
                    "`runnel restore` puts a copy in the place of the store. A server that is started on one knows that "
                    "it is one: producers and followers are "
                    "told what is not in it, nothing goes missing silently.",

@@ -6,7 +6,6 @@ static int run_restore(struct cli *cli)
 {
     CLEANUP(config_release) struct config config;
     CLEANUP(buf_release) struct buf error = {0}, out = {0};
-    CLEANUP(free_ptr) char *kept = NULL;
     char *const *operands;
     config_init(&config);
     if (cli_operands(cli, &operands) != 1 || !*operands[0])
@@ -14,15 +13,11 @@ static int run_restore(struct cli *cli)
     if (serve_config_load(cli, &config, &error))
         return cli_usage_error(cli, "%s", buf_cstr(&error));
     bool discard = cli_flag(cli, "discard-former");
-    int err = server_restore(&config, operands[0], discard, &kept, &error);
+    int err = server_restore(&config, operands[0], discard, &out, &error);
     if (err == ERR_CONFLICT && strstr(buf_cstr(&error), "in use"))
         buf_append_text(&error, "; stop the server first");
     if (err)
         return cli_fail(cli, err > ERR_FIRST_ && err < ERR_END_ ? err : ERR_IO, "%s", buf_cstr(&error));
-    buf_printf(&out, "%s/runnel.db is now a copy of %s\n", config.data, operands[0]);
-    if (kept)
-        buf_printf(&out, "the former store is kept as %s\n", kept);
-    buf_append_text(&out, "a server that is started on it tells producers and followers what is not in it\n");
     return cli_print(cli, &out);
 }
 
@@ -30,16 +25,18 @@ const struct cli_command cmd_restore = {
     .name = "restore",
     .summary = "put a backup in the place of the store",
     .usage = "FILE [--data DIR]",
-    .description = "Checks that FILE is a whole store of this program, copies it into the data folder, and puts it in "
-                   "the place of the store in one step: "
-                   "whenever the power fails, the former store is there or the new one. The former one stays beside "
-                   "it, as DATA/runnel.db.before-TIME, with "
-                   "what belongs to it.\n\n"
-                   "No server may run on the data folder meanwhile. The one that is started then knows that its store "
-                   "was restored: producers and followers "
-                   "are told what is not in it, and runners that still have it deliver it again. DATA/admin.key stays; "
-                   "keys that were made after the backup "
-                   "are gone.",
+    .description =
+        "Checks that FILE is a whole store of this program, copies it into the data folder, and puts it in "
+        "the place of the store in one step: "
+        "whenever the power fails, the former store is there or the new one. The former one stays beside "
+        "it, as DATA/runnel.db.before-TIME, with "
+        "what belongs to it.\n\n"
+        "No server may run on the data folder meanwhile. The one that is started then knows that its store "
+        "was restored: producers and followers "
+        "are told what is not in it, and runners that still have it deliver it again. DATA/admin.key stays; "
+        "keys that were made after the backup "
+        "are gone.\n\n"
+        "Logs that were moved to S3 (cold) are not in a backup, only where they lie: they are read from there.",
     .options =
         (const struct cli_option[]){
             {'c', "config", CLI_VALUE, "FILE",

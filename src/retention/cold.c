@@ -97,6 +97,7 @@ static int hold_lease(struct cold_mover *it)
         .lease_kind = LEASE_COLD, .subject = STORE_COLD_SUBJECT, .ask = {.cause = NODE_LEASE_CLAIM, .node = node}};
     int err = cold_run(it, &lease.op, STORE_LEASE);
     if (err == 0) {
+        it->owns = false;
         it->node = node;
         it->epoch = lease.ret_lease.epoch;
     }
@@ -118,16 +119,28 @@ static uint64_t idle_ms(const struct cold_mover *it)
     return MIN(MAX(after_ms / SHARE, (uint64_t)LEAST_MS), (uint64_t)MOST_MS);
 }
 
+static int own(struct cold_mover *it)
+{
+    int err = cold_own(it);
+    it->owns = err == 0;
+    return err;
+}
+
 // What there is to do, a piece of it. Returns 1 if there may be more, or an error.
 static int work(struct cold_mover *it)
 {
-    int rc = it->options.after_ms ? move_one(it) : 0;
+    bool owned = it->owns;
+    int rc = owned ? 0 : own(it);
+    if (rc == 0 && it->options.after_ms)
+        rc = move_one(it);
     if (rc == 0 && it->options.after_ms)
         rc = show_backlog(it);
     if (rc == 0)
         rc = cold_tidy(it);
     if (rc == 0 && clock_mono_ms() >= it->sweep_from_ms) {
-        rc = cold_sweep(it);
+        rc = owned ? own(it) : 0; // else it was just asked
+        if (rc == 0)
+            rc = cold_sweep(it);
         it->sweep_from_ms = rc < 0 ? it->sweep_from_ms : clock_mono_ms() + SWEEP_MS;
     }
     return rc;
@@ -156,7 +169,9 @@ static uint64_t go_round(struct cold_mover *it)
     if (elsewhere)
         return it->options.node(it->options.node_arg) <= 0 ? BUSY_MS : ELSEWHERE_MS;
     tell_failure(it, rc);
-    if (rc == ERR_HELD || rc == ERR_STORE_FULL)
+    if (it->options.after_ms)
+        (void)show_backlog(it); // it grows
+    if (rc == ERR_HELD || rc == ERR_STORE_FULL || rc == ERR_CONFLICT)
         return REFUSED_MS;
     return MAX(backoff_lost(&it->backoff, 0), (uint64_t)BUSY_MS);
 }

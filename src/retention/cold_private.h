@@ -22,6 +22,7 @@ struct cold_mover {
     atomic_bool ends;
     int64_t node;   // that holds the lease; 0: none yet
     uint64_t epoch; // of the lease
+    bool owns;      // since the lease was claimed
     struct cold_cursor cursor;
     int64_t sparse_after;                          // of the present pass over packs
     struct cold_damaged damaged[COLD_DAMAGED_MAX]; // of more the one that was found first is looked at again
@@ -38,6 +39,10 @@ void cold_count(struct cold_mover *it, enum metric metric, uint64_t amount);
 int cold_swap(struct cold_mover *it, struct store_cold_swap *swap); // ERR_FENCED: the lease is another one's
 // Puts the pack into its object, reads it back, and lets the places of `swap` change. 0 also if nothing has changed.
 int cold_send(struct cold_mover *it, struct cold_pack *pack, struct store_cold_swap *swap);
+
+// --- cold_own.c. Before the mover changes anything, and before each sweep. ERR_CONFLICT: another store moves to the
+// same place; it->reason says so.
+int cold_own(struct cold_mover *it);
 
 // --- cold_tidy.c. Both return 1 if there may be more to do, 0 if not, or an error.
 int cold_tidy(struct cold_mover *it);  // one pack of which less than half is wanted

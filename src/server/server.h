@@ -7,9 +7,9 @@
 // from starting, which stderr tells.
 int server_run(struct config *config, int (*load)(void *arg, struct config *ret, struct buf *ret_error), void *arg);
 
-// Puts a copy of the backup `file` in the place of the store of config->data. *ret_kept is the path of the former
-// store, owned by the caller, or NULL. Returns ERR_CONFLICT while a server runs on the store. Each error has a text.
-int server_restore(const struct config *config, const char *file, bool discard, char **ret_kept, struct buf *ret_error);
+// Puts a copy of the backup `file` in the place of the store of config->data, and writes what was done to `out`.
+// Returns ERR_CONFLICT while a server runs on the store. Each error has a text.
+int server_restore(const struct config *config, const char *file, bool discard, struct buf *out, struct buf *ret_error);
 
 // Migrates the schema of the store of config->data to the number `to` (0: the newest that this program knows), and
 // writes what it did to `out`. Returns ERR_CONFLICT while a server runs on the store, or if something would be lost.

@@ -60,7 +60,8 @@
     X(MIRROR_ENTER, mirror_enter, NONE, NONE, GROWS, nothing)                                 \
     X(MIRROR_ADVANCE, mirror_advance, NONE, NONE, KEEPS, nothing)                             \
     X(COLD_SWAP, cold_swap, NONE, NONE, KEEPS, nothing)                                       \
-    X(COLD_DROP, cold_drop, NONE, NONE, KEEPS, nothing)
+    X(COLD_DROP, cold_drop, NONE, NONE, KEEPS, nothing)                                       \
+    X(COLD_OWN, cold_own, NONE, NONE, KEEPS, nothing)
 
 #define STORE_QUERIES(X)                                                            \
     X(GET, get, NONE, AT(get, account), KEEPS, get)                                 \

@@ -393,6 +393,38 @@ static void a_swap_of_who_does_not_move_any_more_is_refused(void **state)
     store_op_release(&found.op);
 }
 
+// The mark of the place: what is there, and what is written next.
+static void a_store_knows_its_own_mark_and_no_other(void **state)
+{
+    struct world *world = *state;
+    int64_t node = start_node(world, 0);
+    static const struct {
+        const char *found, *next;
+        int err;
+    } steps[] = {
+        {"theirs", "a", ERR_CONFLICT}, // before it has one of its own
+        {"", "a", 0},
+        {"theirs", "b", ERR_CONFLICT},
+        {"a", "b", 0}, // it arrived
+        {"a", "c", 0}, // b did not
+        {"b", "d", ERR_CONFLICT},
+        {"c", "d", 0},
+        {"a", "e", ERR_CONFLICT}, // of long ago: a copy of that time goes on
+        {"", "f", 0},             // somebody has removed it
+        {"d", "g", ERR_CONFLICT},
+        {"f", "g", 0},
+    };
+    struct store_cold_own own = {.op.kind = STORE_COLD_OWN, .node = node, .epoch = claim(world, node)};
+    for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+        own.found = str_of(steps[i].found);
+        own.next = str_of(steps[i].next);
+        assert_int_equal(fixture_run(world->fixture, &own.op), steps[i].err);
+    }
+    claim(world, start_node(world, node));
+    own.found = STR("g");
+    assert_int_equal(fixture_run(world->fixture, &own.op), ERR_FENCED);
+}
+
 // One query may ask for what lies elsewhere only so often, however long the log is.
 static void a_query_fetches_all_that_it_reads_at_once(void **state)
 {
@@ -547,6 +579,7 @@ int main(void)
         TEST(what_is_purged_before_the_swap_stays_out),
         TEST(a_swap_that_comes_too_late_is_refused),
         TEST(a_swap_of_who_does_not_move_any_more_is_refused),
+        TEST(a_store_knows_its_own_mark_and_no_other),
         TEST(a_query_fetches_all_that_it_reads_at_once),
         TEST(a_pack_of_which_nothing_is_wanted_goes),
         TEST(what_is_left_of_a_pack_is_written_anew),

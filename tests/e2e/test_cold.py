@@ -237,7 +237,7 @@ def test_a_kill_between_put_and_swap_costs_nothing_and_leaves_an_orphan_that_is_
     it = cold()
     id = it.seal(lines=2000)
     records = it.api.logs(id)
-    it.proxy.fault = lambda request: HANG if request.kind == "get" else None
+    it.proxy.fault = lambda request: HANG if request.kind == "get" and request.path.endswith(".pack") else None
     it.cool()
     assert it.proxy.hangs.wait(60)  # what was sent is read back
     it.server.kill()
@@ -321,7 +321,7 @@ def test_while_a_server_of_an_older_version_is_there_nothing_is_moved_nor_left_i
         cluster.sql("INSERT INTO nodes(kind, started_ms, heartbeat_ms, knows) VALUES(1, 0, 9000000000000, 23)")
         id = it.seal(lines=10)
         eventually(lambda: it.proxy.count("delete") and not it.packs(), "what was sent is removed")
-        assert it.proxy.count("put") == 1 and len(it.api.logs(id)) == 10
+        assert it.proxy.count("put", ".pack") == 1 and len(it.api.logs(id)) == 10
         cluster.sql("DELETE FROM nodes WHERE knows = 23")
         it.server.stop()
         it.server.restart()
@@ -358,6 +358,65 @@ def test_nothing_leaves_the_store_while_s3_is_away(cold):
     it.proxy.fault = lambda request: None
     it.wait_moved()
     assert it.api.logs(id) == records
+
+
+def test_a_store_leaves_the_place_of_another_one_alone_until_its_mark_is_removed(cold):
+    ours = cold()
+    id = ours.seal(lines=100)
+    ours.cool()
+    ours.wait_moved()
+    theirs = cold(prefix=ours.prefix)
+    other = theirs.seal(lines=100)
+    theirs.proxy.aged = True  # whatever it does not know is an orphan
+    theirs.cool()
+    said = theirs.server.wait_log(lambda entry: "cannot be moved" in entry["message"])
+    assert said["error"] == "conflict" and "another store's place" in said["reason"] and "v1/owner" in said["reason"]
+    assert len(theirs.packs()) == 1 and theirs.proxy.count("put") == theirs.proxy.count("delete") == 0
+    assert len(theirs.api.logs(other)) == 100
+    ours.server.stop()
+    ours.s3.remove(ours.prefix, "v1/owner")
+    theirs.proxy.aged = False
+    theirs.server.stop()
+    theirs.server.restart()
+    theirs.wait_moved()
+    assert len(theirs.packs()) == 2 and len(theirs.api.logs(other)) == 100
+    ours.server.restart()
+    said = ours.server.wait_log(lambda entry: "cannot be moved" in entry["message"])
+    assert said["error"] == "conflict" and len(ours.api.logs(id)) == 100
+
+
+def test_a_backup_reads_from_s3_what_was_moved_and_says_when_it_is_not_there(cold, tmp_path):
+    it = cold()
+    ids = [it.seal(lines=300), it.seal(messages=["one"])]
+    records = [it.api.logs(id) for id in ids]
+    it.cool()
+    it.wait_moved()
+    backup, data = tmp_path / "backup.db", tmp_path / "restored"
+    cli = Cli(tmp_path / "home", it.server)
+    cli.ok("backup", backup)
+    it.server.stop()
+    it.server.restart()  # which writes another mark
+    eventually(lambda: it.proxy.count("put", "/v1/owner") == 3, "it has it")
+    it.server.stop()
+    said = cli.ok("restore", backup, "--data", it.server.data).text()
+    assert "some of its logs lie in S3 (1 objects)" in said and "docs/s3.md#after-a-restore" in said
+    it.server.restart()
+    assert [it.api.logs(id) for id in ids] == records
+    refused = it.server.wait_log(lambda entry: "cannot be moved" in entry["message"])
+    assert refused["error"] == "conflict"
+    [pack] = it.packs()
+    kept = it.pack(pack)
+    it.s3.remove(it.prefix, pack)
+    it.server.stop()
+    it.s3.remove(it.prefix, "v1/owner")
+    it.server.restart()
+    for id in ids:
+        answer = it.api.get(f"{PATH}/{id}/logs")
+        assert (answer.status, answer.code) == (503, "cold_unavailable"), answer
+    late = it.seal(lines=10)
+    eventually(lambda: len(it.packs()) == 1, "it moves again")
+    it.s3.write(it.prefix, pack, kept)
+    assert [it.api.logs(id) for id in ids] == records and len(it.api.logs(late)) == 10
 
 
 def test_what_was_moved_is_503_at_a_server_that_is_not_told_where(cold):

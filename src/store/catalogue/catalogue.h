@@ -185,7 +185,8 @@ int catalogue_cold_move(struct sql *sql, const struct cold_found *it, int64_t fr
 int catalogue_cold_set(struct sql *sql, int64_t row); // nothing of it is left to be moved
 // The places of chunks that begin before `end` are not wanted any more: a slice of them.
 int catalogue_cold_forget(struct sql *sql, int64_t row, uint64_t end, bool *ret_more);
-int catalogue_cold_drop(struct sql *sql, int64_t pack); // ERR_CONFLICT
+int catalogue_cold_drop(struct sql *sql, int64_t pack);                    // ERR_CONFLICT
+int catalogue_cold_own(struct sql *sql, const struct store_cold_own *own); // ERR_CONFLICT
 int catalogue_cold_sparse(struct sql *sql, struct store_cold_sparse *query);
 int catalogue_cold_known(struct sql *sql, const struct store_cold_known *query);
 // Where the chunk that begins at `first` lies, and those behind it (backward: before it).

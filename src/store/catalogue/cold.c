@@ -3,11 +3,13 @@
 
 #include "store/catalogue/jobs.h"
 #include "store/catalogue/parts.h"
+#include "store/copy/meta.h"
 
 #define SCHEMA         24 // from this one on programs can read what was moved
 #define BODIES_AT_ONCE 64
-#define SLICE          1024  // places that are forgotten at once
-#define BACKLOG_MAX    10000 // that are counted
+#define SLICE          1024         // places that are forgotten at once
+#define BACKLOG_MAX    10000        // that are counted
+#define OWNER          "cold_owner" // of meta: FOUND NEXT
 
 // --- Looking for what may go
 
@@ -276,6 +278,22 @@ int catalogue_cold_drop(struct sql *sql, int64_t pack)
     if (err < 0)
         return err == ERR_NOT_FOUND ? ERR_CONFLICT : err;
     return run_of(sql, CATALOGUE_COLD_PACK_DELETE, pack);
+}
+
+// What is there is the mark that was found last, if the one behind it did not arrive, or that one.
+int catalogue_cold_own(struct sql *sql, const struct store_cold_own *own)
+{
+    CLEANUP(buf_release) struct buf known = {0}, marks = {0};
+    int rc = copy_meta_get(sql, OWNER, &known);
+    if (rc < 0)
+        return rc;
+    struct str next = buf_str(&known), found = str_split(&next, ' ');
+    if (own->found.len > 0 && !str_eq(own->found, next) && !str_eq(own->found, found))
+        return ERR_CONFLICT;
+    buf_append_str(&marks, own->found);
+    buf_append_byte(&marks, ' ');
+    buf_append_str(&marks, own->next);
+    return copy_meta_set(sql, OWNER, buf_str(&marks));
 }
 
 static void found_of(const struct sql_statement *row, struct cold_found *ret)

@@ -92,3 +92,14 @@ struct store_cold_drop {
     struct store_op op;
     int64_t pack;
 };
+
+// Of the mark that says whose place the objects' is: whether it is this store's, and which one it writes next. A store
+// knows the last one that it has written, or is about to; so a copy of it that has gone its own way knows another.
+// ERR_CONFLICT: it is another store's. ERR_FENCED as above.
+struct store_cold_own {
+    struct store_op op;
+    int64_t node; // that holds LEASE_COLD, with this epoch
+    uint64_t epoch;
+    struct str found; // the mark that is there; empty: none is, and the place is taken
+    struct str next;  // the one that will be written; known from now on, as is `found`
+};

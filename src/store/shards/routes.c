@@ -53,6 +53,7 @@
     X(BLOB_WANT, go_home, NONE)                                                                               \
     X(BLOB_FIND, go_home, NONE)                                                                               \
     X(BLOBS_FIND, go_home, NONE)                                                                              \
+    X(COLD_OWN, go_home, NONE)                                                                                \
     X(BACKUP, go_home, NONE) /* is refused before */                                                          \
     /* Where the execution lies. */                                                                           \
     X(CLAIM, go_by_row, {ROW(claim, row), ROW(claim, ret_execution.row)})                                     \

@@ -44,8 +44,11 @@ struct sqlite_restore {
 };
 // Puts a copy of `file`, which is checked completely, in the place of the store, in one step. If the process or the
 // power ends at any moment, either the former store is there or the new one. The program that opens it first gives it a
-// new incarnation. *ret_kept is where the former store is now, owned by the caller; or NULL. Returns ERR_CONFLICT while
-// the store is in use; other errors have a text.
-int sqlite_store_restore(const struct sqlite_restore *restore, char **ret_kept, struct buf *ret_error);
+// new incarnation. Returns ERR_CONFLICT while the store is in use; other errors have a text.
+struct sqlite_restored {
+    char *kept;         // where the former store is now, owned by the caller; or NULL
+    int64_t cold_packs; // objects elsewhere that it refers to (docs/internals/cold.md)
+};
+int sqlite_store_restore(const struct sqlite_restore *restore, struct sqlite_restored *ret, struct buf *ret_error);
 // Writes that would make the store's files larger than `bytes` fail as on a full disk; 0: no limit. Any thread.
 void sqlite_store_limit(struct store *store, uint64_t bytes);

@@ -14,10 +14,10 @@ _numbers = itertools.count()
 
 
 class Cold:
-    def __init__(self, servers, *flags, after="1h", engine=None):
+    def __init__(self, servers, *flags, after="1h", engine=None, prefix=None):
         self.s3 = engine or s3.shared()
         self.proxy = S3Proxy(self.s3)
-        self.prefix = f"cold-{os.getpid()}-{next(_numbers)}"
+        self.prefix = prefix or f"cold-{os.getpid()}-{next(_numbers)}"
         where = ["--cold", f"s3://{s3.BUCKET}/{self.prefix}", "--cold-after", after]
         where += ["--s3-endpoint", self.proxy.url, "--s3-region", "us-east-1"]
         self.server = servers(*where, *flags, env=self.s3.keys)

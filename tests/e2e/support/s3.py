@@ -77,7 +77,7 @@ class S3:
         return self.files(prefix)[key].read_bytes()
 
     def write(self, prefix, key, content):
-        self.files(prefix)[key].write_bytes(content)
+        (self.folder / BUCKET / prefix / f"{key}._S3rver_object").write_bytes(content)
 
     def remove(self, prefix, key):
         self.files(prefix)[key].unlink()

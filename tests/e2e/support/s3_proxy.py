@@ -102,8 +102,8 @@ class S3Proxy:
         self.url = f"http://127.0.0.1:{self.port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
-    def count(self, kind):
-        return sum(request.kind == kind for request in list(self.requests))
+    def count(self, kind, named=""):
+        return sum(request.kind == kind and request.path.endswith(named) for request in list(self.requests))
 
     def _answer(self, handler):
         body = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))

@@ -48,6 +48,14 @@ int commit_cold_swap(struct transaction *tx, struct store_op *op)
     return err;
 }
 
+int commit_cold_own(struct transaction *tx, struct store_op *op)
+{
+    struct store_cold_own *own = CONTAINER_OF(op, struct store_cold_own, op);
+    struct sql *sql = tx->session.sql;
+    int err = catalogue_lease_stands(sql, LEASE_COLD, STORE_COLD_SUBJECT, own->node, own->epoch);
+    return commit_refuse(op, err < 0 ? err : catalogue_cold_own(sql, own));
+}
+
 int commit_cold_drop(struct transaction *tx, struct store_op *op)
 {
     return commit_refuse(op, catalogue_cold_drop(tx->session.sql, CONTAINER_OF(op, struct store_cold_drop, op)->pack));

@@ -48,13 +48,24 @@ static int check_source(struct db *from, const char *file, struct buf *ret_error
     return ERR_CORRUPT;
 }
 
-static int copy_checked(const struct sqlite_restore *restore, const char *temporary, struct buf *ret_error)
+static int count_cold(struct db *from, int64_t *ret)
+{
+    int64_t knows = 0; // a backup of long ago has no such table
+    int err = db_query_i64(from, "SELECT count(*) FROM sqlite_master WHERE name = 'cold_packs'", &knows);
+    return err < 0 || knows == 0 ? err
+                                 : db_query_i64(from, "SELECT count(*) FROM cold_packs WHERE live_chunks > 0", ret);
+}
+
+static int copy_checked(const struct sqlite_restore *restore, const char *temporary, int64_t *ret_cold,
+                        struct buf *ret_error)
 {
     struct db from = {0};
     int err = access(restore->file, R_OK) == 0 ? db_open(&from, restore->file, NULL, DB_READER) : -errno;
     if (err < 0)
         return fail(err, ret_error, "cannot open", restore->file);
     err = check_source(&from, restore->file, ret_error);
+    if (err == 0 && (err = count_cold(&from, ret_cold)) < 0)
+        fail(err, ret_error, "cannot read", restore->file);
     if (err == 0)
         err = store_copy(&from, temporary, ret_error);
     db_close(&from);
@@ -117,13 +128,13 @@ static int put_in_place(const char *path, const char *temporary, struct buf *ret
     return 0;
 }
 
-static int restore_locked(const struct sqlite_restore *restore, char **ret_kept, struct buf *ret_error)
+static int restore_locked(const struct sqlite_restore *restore, struct sqlite_restored *ret, struct buf *ret_error)
 {
     CLEANUP(free_ptr) char *temporary = xasprintf("%s.restoring", restore->path), *kept = NULL;
     int err = make_empty(temporary);
     if (err < 0)
         return fail(err, ret_error, "cannot write", temporary);
-    err = copy_checked(restore, temporary, ret_error);
+    err = copy_checked(restore, temporary, &ret->cold_packs, ret_error);
     if (err == 0 && (err = sync_file(temporary)) < 0)
         fail(err, ret_error, "cannot write", temporary);
     if (err == 0 && !restore->discard && access(restore->path, F_OK) == 0) {
@@ -135,18 +146,18 @@ static int restore_locked(const struct sqlite_restore *restore, char **ret_kept,
     if (err < 0)
         unlink(temporary);
     else
-        *ret_kept = TAKE_PTR(kept);
+        ret->kept = TAKE_PTR(kept);
     return err;
 }
 
-int sqlite_store_restore(const struct sqlite_restore *restore, char **ret_kept, struct buf *ret_error)
+int sqlite_store_restore(const struct sqlite_restore *restore, struct sqlite_restored *ret, struct buf *ret_error)
 {
-    *ret_kept = NULL;
+    *ret = (struct sqlite_restored){0};
     if (same_file(restore->path, restore->file)) {
         buf_printf(ret_error, "%s is the store itself; name a backup of it", restore->file);
         return ERR_INVALID;
     }
     CLEANUP(close_fd) int lock = -1;
     int err = store_lock(restore->path, ret_error, &lock);
-    return err < 0 ? err : restore_locked(restore, ret_kept, ret_error);
+    return err < 0 ? err : restore_locked(restore, ret, ret_error);
 }
