@@ -120,46 +120,71 @@ static char *name_of(const char *address, size_t number)
                : xasprintf("store %zu (PostgreSQL)", number);
 }
 
-static int open_shard(const struct config *config, size_t at, const struct logger *logger, struct budget *budget,
-                      struct buf *ret_error, struct store **ret)
+// What is wanted to open one of them, now or when it is there again.
+struct opening {
+    const struct config *config;
+    const struct logger *logger;
+    struct budget *budget;
+    size_t at;
+};
+
+static int open_shard(void *arg, struct buf *ret_error, struct store **ret)
 {
-    const char *address = address_of(config->shards.items[at]);
+    const struct opening *opening = arg;
+    const char *address = address_of(opening->config->shards.items[opening->at]);
     CLEANUP(buf_release) struct buf why = {0};
     int err = storage_is_postgres(address) ? 0 : dir_make_all(address, 0700);
     if (err < 0)
         buf_printf(&why, "the folder cannot be made: %s", strerror(-err));
     else
-        err = open_one(config, address, storage_is_postgres(address), logger, budget, &why, ret);
+        err = open_one(opening->config, address, storage_is_postgres(address), opening->logger, opening->budget, &why,
+                       ret);
     if (err < 0) {
-        CLEANUP(free_ptr) char *name = name_of(address, at + 1);
+        CLEANUP(free_ptr) char *name = name_of(address, opening->at + 1);
         buf_printf(ret_error, "shards: %s: %s", name, buf_cstr(&why));
     }
     return err;
 }
 
-static int open_several(const struct config *config, const char *home, const struct logger *logger,
-                        struct budget *budget, struct buf *ret_error, struct store **ret)
+// A database that cannot be reached is waited for by the store; files are there, or something is wrong.
+static int begin_shard(const struct opening *opening, struct shards_member *ret, struct buf *ret_error)
 {
+    const char *shard = opening->config->shards.items[opening->at];
+    CLEANUP(buf_release) struct buf why = {0};
+    struct opening *again = xcalloc(1, sizeof(*again));
+    *again = *opening;
+    *ret = (struct shards_member){.open = open_shard, .open_arg = again, .closed = is_closed(shard)};
+    int err = open_shard(again, &why, &ret->store);
+    if (err == ERR_UNAVAILABLE && storage_is_postgres(address_of(shard)))
+        return 0;
+    buf_append_str(ret_error, buf_str(&why));
+    return err;
+}
+
+static int open_several(const struct opening *opening, const char *home, struct buf *ret_error, struct store **ret)
+{
+    const struct config *config = opening->config;
     struct shards_member members[STORE_SHARDS_MAX] = {{.store = *ret}};
     char *names[STORE_SHARDS_MAX] = {name_of(home, 0)};
     size_t count = 1;
     int err = 0;
     *ret = NULL;
-    for (size_t i = 0; i < config->shards.count && err == 0; i++) {
-        err = open_shard(config, i, logger, budget, ret_error, &members[count].store);
-        if (err < 0)
-            break;
+    for (size_t i = 0; i < config->shards.count && err == 0; i++, count++) {
+        struct opening one = *opening;
+        one.at = i;
+        err = begin_shard(&one, &members[count], ret_error);
         names[count] = name_of(address_of(config->shards.items[i]), i + 1);
-        members[count++].closed = is_closed(config->shards.items[i]);
     }
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         members[i].name = names[i];
-        if (err < 0)
-            store_free(&members[i].store);
-    }
-    const struct shards_options options = {.members = members, .count = count, .logger = logger};
+    const struct shards_options options = {.members = members, .count = count, .logger = opening->logger};
     if (err == 0)
         err = shards_open(&options, ret_error, ret);
+    else
+        for (size_t i = 0; i < count; i++) {
+            store_free(&members[i].store);
+            free(members[i].open_arg);
+        }
     for (size_t i = 0; i < count; i++)
         free(names[i]);
     return err;
@@ -175,7 +200,7 @@ int storage_open(const struct config *config, const struct logger *logger, struc
     if (err < 0)
         return err;
     if (config->shards.count > 0)
-        return open_several(config, home, logger, budget, ret_error, ret);
+        return open_several(&(struct opening){config, logger, budget, 0}, home, ret_error, ret);
     CLEANUP(free_ptr) char *name = name_of(home, 0);
     err = shards_check_alone(*ret, name, ret_error);
     if (err < 0)

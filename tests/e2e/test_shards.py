@@ -4,7 +4,7 @@ import sqlite3
 
 import pytest
 from support.api import eventually
-from support.postgres import Postgres
+from support.postgres import Postgres, roomy_folder, shared
 from support.process import Process
 from support.server import clean_env
 from support.ws import Follower, Runner
@@ -119,6 +119,18 @@ def refusal(server, *folders):
     return process.err.wait_end().decode()
 
 
+def test_an_empty_folder_is_not_taken_for_a_store_that_was_there(servers, tmp_path):
+    """As when its disk is not mounted."""
+    server, one = servers(start=False), tmp_path / "one"
+    with_shards(server, one).start()
+    ids = {server.api().create() for _ in range(8)}
+    server.stop()
+    one.rename(tmp_path / "elsewhere")
+    assert "a disk that is not mounted" in refusal(server, one)
+    with_shards(server, tmp_path / "elsewhere").start()
+    assert set(pages(server.api(), 8)) == ids
+
+
 def test_stores_that_are_missing_or_in_another_order_are_refused(servers, tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
     server = with_shards(servers(start=False), one, two).start()
@@ -159,24 +171,48 @@ def test_accounts_are_suspended_and_kept_in_every_store(two):
     eventually(told, "the other store has heard of it")
 
 
+class Database:
+    """One of its own in an engine that others use after it."""
+
+    def __init__(self, engine, name):
+        self.engine, self.address = engine, engine.store(name)
+
+    def sql(self, text):
+        return self.engine.sql(text, self.address.rpartition("=")[2])
+
+    def executions(self):
+        return set(self.sql("SELECT execution_id FROM executions").split())
+
+    def stop(self):
+        self.engine.stop()
+
+    def start(self):
+        self.engine.start()
+
+
+@pytest.fixture(scope="module")
+def other_engine():
+    engine = Postgres(roomy_folder())
+    yield engine
+    engine.close()
+
+
 @pytest.fixture
-def databases():
-    home, other = Postgres(), Postgres()
-    yield home, other
-    other.close()
-    home.close()
+def databases(other_engine, tmp_path):
+    """The second one may be stopped."""
+    yield Database(shared(), tmp_path), Database(other_engine, tmp_path)
+    if other_engine.process.popen.poll() is not None:
+        other_engine.start()
 
 
 def test_a_database_that_is_away_keeps_only_what_lies_in_it(servers, databases):
     home, other = databases
-    where = other.store("other")
-    server = servers("--store", home.store("home"), "--shards", where)
+    server = servers("--store", home.address, "--shards", other.address)
     api = server.api()
     ids = [api.create() for _ in range(16)]
     for execution_id in ids:
         api.append(execution_id, {"message": "before"})
-    database = where.rpartition("=")[2]
-    there = set(other.sql("SELECT execution_id FROM executions", database).split())
+    there = other.executions()
     here = [e for e in ids if e not in there]
     assert here and there
     other.stop()
@@ -197,3 +233,67 @@ def test_a_database_that_is_away_keeps_only_what_lies_in_it(servers, databases):
             "what lies there goes on",
         )
         assert api.messages(execution_id)[0] == "before" and api.messages(execution_id)[-1] == "after"
+
+
+def test_a_server_starts_without_a_database_and_takes_it_in_when_it_is_there(servers, databases):
+    home, other = databases
+    server = servers("--store", home.address, "--shards", other.address)
+    api = server.api()
+    key = {}
+    for i in range(10):
+        headers = {"Idempotency-Key": f"key {i}"}
+        key[f"key {i}"] = api.expect(201, "POST", "/api/v1/executions", {}, headers=headers)["execution_id"]
+    for execution_id in key.values():
+        api.append(execution_id, {"message": "before"})
+    there = other.executions()
+    here = set(key.values()) - there
+    assert here and there
+    with Runner(server, min(there)) as runner:
+        runner.lines(["by a runner"])
+        epoch = runner.ready["epoch"]
+    server.kill()
+    other.stop()
+    server.restart()
+    assert "store 1" in api.expect(200, "GET", "/ready")["away"]["shards"]
+    assert any("starts without it" in (entry["message"] or "") for entry in server.log())
+    for execution_id in here:
+        api.append(execution_id, {"message": "meanwhile"})
+        assert api.messages(execution_id) == ["before", "meanwhile"]
+    new = api.create()
+    api.append(new, {"message": "new"})
+    assert api.get(f"/api/v1/executions/{min(there)}").status == 503
+    assert api.post(f"/api/v1/executions/{min(there)}/logs", {"message": "lost?"}).status == 503
+    assert api.get("/api/v1/executions").status == 503  # nothing is missing silently
+    api.expect(201, "POST", "/api/v1/accounts", {"name": "made-meanwhile"})
+    other.start()
+    eventually(lambda: "away" not in api.expect(200, "GET", "/ready"), "it is taken in")
+    assert any("is taken in" in (entry["message"] or "") for entry in server.log())
+    assert sorted(pages(api, 5)) == sorted([*key.values(), new])
+    with Runner(server, min(there), epoch=epoch) as runner, Follower(server, min(there)) as follower:
+        runner.lines(["goes on"])
+        runner.complete(0)
+        logs, _ = follower.rest()
+        assert [log["message"] for log in logs] == ["before", "by a runner", "goes on"]
+    for name, execution_id in key.items():
+        answer = api.expect(200, "POST", "/api/v1/executions", {}, headers={"Idempotency-Key": name})
+        assert answer["execution_id"] == execution_id
+    for execution_id in there - {min(there)}:
+        api.append(execution_id, {"message": "after"})
+        assert api.messages(execution_id) == ["before", "after"]
+    eventually(lambda: "made-meanwhile" in other.sql("SELECT name FROM accounts").split(), "it hears of accounts")
+
+
+def test_a_server_does_not_start_without_the_home_or_a_database_that_is_new(servers, databases, tmp_path):
+    home, other = databases
+    server = servers("--store", home.address, "--shards", other.address, start=False)
+    other.stop()
+    process = Process(server.argv(), env=clean_env(server.root))
+    assert process.wait() != 0
+    assert "comes to the others for the first time" in process.err.wait_end().decode()
+    other.start()
+    server.start()
+    server.stop()
+    server.flags[1] = f"host={tmp_path} user=postgres dbname=away"
+    process = Process(server.argv(), env=clean_env(server.root))
+    assert process.wait() != 0
+    assert "cannot reach the database" in process.err.wait_end().decode()

@@ -4,39 +4,44 @@
 #include "util/clock.h"
 #include "util/map.h"
 
-#include <pthread.h>
-
 #define MARGIN_MS (3600 * 1000LL) // for clocks that differ
 
 // --- One store is asked, and waited for
 
+void awaiting_end(struct awaiting *awaiting)
+{
+    pthread_mutex_lock(&awaiting->mutex);
+    awaiting->over = true;
+    pthread_cond_signal(&awaiting->done);
+    pthread_mutex_unlock(&awaiting->mutex);
+}
+
+void awaiting_wait(struct awaiting *awaiting, struct store *store, struct store_op *op)
+{
+    store_submit(store, op);
+    pthread_mutex_lock(&awaiting->mutex);
+    while (!awaiting->over)
+        pthread_cond_wait(&awaiting->done, &awaiting->mutex);
+    pthread_mutex_unlock(&awaiting->mutex);
+    pthread_cond_destroy(&awaiting->done);
+    pthread_mutex_destroy(&awaiting->mutex);
+}
+
 struct joining {
     struct store_shard_join join;
-    pthread_mutex_t mutex;
-    pthread_cond_t done;
-    bool over;
+    struct awaiting awaiting;
 };
 
 static void joined(struct store_op *op)
 {
-    struct joining *joining = CONTAINER_OF(op, struct joining, join.op);
-    pthread_mutex_lock(&joining->mutex);
-    joining->over = true;
-    pthread_cond_signal(&joining->done);
-    pthread_mutex_unlock(&joining->mutex);
+    awaiting_end(&CONTAINER_OF(op, struct joining, join.op)->awaiting);
 }
 
 static int run(struct store *store, struct store_shard_join *join)
 {
-    struct joining joining = {.join = *join, .mutex = PTHREAD_MUTEX_INITIALIZER, .done = PTHREAD_COND_INITIALIZER};
+    struct joining joining = {.join = *join, .awaiting = AWAITING};
     joining.join.op.done = joined;
-    store_submit(store, &joining.join.op);
-    pthread_mutex_lock(&joining.mutex);
-    while (!joining.over)
-        pthread_cond_wait(&joining.done, &joining.mutex);
-    pthread_mutex_unlock(&joining.mutex);
-    pthread_cond_destroy(&joining.done);
-    pthread_mutex_destroy(&joining.mutex);
+    awaiting_wait(&joining.awaiting, store, &joining.join.op);
     *join = joining.join;
     return join->op.err;
 }
@@ -47,7 +52,13 @@ static void tell_conflict(const struct shards *shards, const struct member *memb
                           const struct store_shard_join *join, struct buf *ret_error)
 {
     const char *name = member->name;
-    if (!join->ret_set[0])
+    if (!join->ret_set[0] && member->number > 0 && member->number < shards->known)
+        buf_printf(
+            ret_error,
+            "%s does not know that it is store %u of several, which was there before: is it another database, or "
+            "a disk that is not mounted? Give the place where that store is now, or restore it there",
+            name, member->number);
+    else if (!join->ret_set[0])
         buf_printf(ret_error,
                    "%s has executions or accounts of its own, and cannot become store %u of several: take an empty one",
                    name, member->number);
@@ -76,7 +87,7 @@ static int told(const struct shards *shards, const struct member *member, const 
 }
 
 // The home is asked first; how many there are it only hears when all have come.
-static int ask_home(struct shards *shards, char set[SHARD_SET_MAX], struct buf *ret_error)
+static int ask_home(struct shards *shards, struct buf *ret_error)
 {
     struct member *home = home_of(shards);
     struct store_shard_join join = {.op.kind = STORE_SHARD_JOIN, .asks = true, .stores = 1};
@@ -87,20 +98,40 @@ static int ask_home(struct shards *shards, char set[SHARD_SET_MAX], struct buf *
     }
     if (err == 0 && (join.ret_number != 0 || join.ret_stores > shards->count))
         err = ERR_CONFLICT;
-    snprintf(set, SHARD_SET_MAX, "%s", join.ret_set);
-    return told(shards, home, set, &join, err, ret_error);
+    snprintf(shards->set, SHARD_SET_MAX, "%s", join.ret_set);
+    shards->known = join.ret_stores;
+    return told(shards, home, shards->set, &join, err, ret_error);
 }
 
-static int tell_home(struct shards *shards, const char *set, struct buf *ret_error)
+// One that came before, and knows nothing of it, is another one, such as the folder where a disk is not mounted.
+static int join_one(const struct member *member, struct store *store, bool *ret_changed, struct buf *ret_error)
+{
+    const struct shards *shards = member->shards;
+    struct store_shard_join join = {.op.kind = STORE_SHARD_JOIN,
+                                    .asks = member->number < shards->known,
+                                    .number = member->number,
+                                    .stores = STORE_SHARDS_MAX,
+                                    .set = str_of(shards->set)};
+    int err = run(store, &join);
+    if (join.asks && err == ERR_NOT_FOUND)
+        err = ERR_CONFLICT;
+    join.asks = false;
+    if (err == 0)
+        err = run(store, &join);
+    *ret_changed = err == 0 && strcmp(join.ret_incarnation, store_incarnation(store)) != 0;
+    return told(shards, member, shards->set, &join, err, ret_error);
+}
+
+static int tell_home(struct shards *shards, struct buf *ret_error)
 {
     struct member *home = home_of(shards);
-    struct store_shard_join join = {.op.kind = STORE_SHARD_JOIN, .stores = shards->count, .set = str_of(set)};
+    struct store_shard_join join = {.op.kind = STORE_SHARD_JOIN, .stores = shards->count, .set = str_of(shards->set)};
     for (unsigned i = 0; i < shards->count; i++)
         join.closed |= (unsigned)shards->members[i].closed << i;
     int err = run(home->store, &join);
     int64_t kept_ms = join.ret_changed_ms + CATALOGUE_IDEMPOTENCY_MS + MARGIN_MS - join.ret_now_ms;
     shards->moved_until_ms = clock_mono_ms() + (uint64_t)MAX(kept_ms, 0);
-    return told(shards, home, set, &join, err, ret_error);
+    return told(shards, home, shards->set, &join, err, ret_error);
 }
 
 // The home's; another one if a store that has come to it has one that it had not then, because it was restored from a
@@ -125,21 +156,38 @@ static void set_incarnation(struct shards *shards, const struct buf *changed)
 int shards_join(struct shards *shards, struct buf *ret_error)
 {
     CLEANUP(buf_release) struct buf changed = {0};
-    char set[SHARD_SET_MAX];
-    int err = ask_home(shards, set, ret_error);
+    int err = ask_home(shards, ret_error);
     for (unsigned i = 1; i < shards->count && err == 0; i++) {
         struct member *member = &shards->members[i];
-        struct store_shard_join join = {
-            .op.kind = STORE_SHARD_JOIN, .number = i, .stores = STORE_SHARDS_MAX, .set = str_of(set)};
-        err = told(shards, member, set, &join, run(member->store, &join), ret_error);
-        if (err == 0 && strcmp(join.ret_incarnation, store_incarnation(member->store)) != 0)
+        bool restored = false;
+        if (member->awaited && i >= shards->known) {
+            buf_printf(ret_error, "%s is away, and comes to the others for the first time: it must be there",
+                       member->name);
+            err = ERR_UNAVAILABLE;
+        } else if (!member->awaited) {
+            err = join_one(member, member->store, &restored, ret_error);
+        }
+        if (restored)
             buf_printf(&changed, " %s", store_incarnation(member->store));
     }
     if (err == 0)
-        err = tell_home(shards, set, ret_error);
+        err = tell_home(shards, ret_error);
     if (err == 0)
         set_incarnation(shards, &changed);
     return err;
+}
+
+int shards_join_late(struct member *member, struct store *store, struct buf *ret_error)
+{
+    bool restored = false;
+    int err = join_one(member, store, &restored, ret_error);
+    if (!restored)
+        return err;
+    buf_printf(ret_error,
+               "%s was restored since it came; readers are told of that, and it is served, when this server "
+               "starts again",
+               member->name);
+    return ERR_CONFLICT;
 }
 
 int shards_check_alone(struct store *store, const char *name, struct buf *ret_error)

@@ -4,6 +4,13 @@
 
 // --- Start
 
+// A store that was away when it started must hear of it later.
+static int64_t former_of(struct shards *shards, int64_t node)
+{
+    int64_t former = atomic_load(&shards->former);
+    return former == node ? 0 : former;
+}
+
 // It runs as soon as the home has it; in a store that did not hear of it a runner is refused until it does.
 static void placed(struct task *task)
 {
@@ -43,8 +50,38 @@ static void started(struct task *task)
 void go_node_start(struct shards *shards, struct store_op *op)
 {
     struct task *task = task_new(shards, op);
+    const struct store_node_start *start = CONTAINER_OF(op, struct store_node_start, op);
+    if (start->former != 0)
+        atomic_store(&shards->former, start->former);
     task_part(task, home_of(shards), STORE_NODE_START, op);
     task_go(task, started);
+}
+
+struct placing {
+    struct store_node_start start;
+    struct awaiting awaiting;
+};
+
+static void placed_late(struct store_op *op)
+{
+    awaiting_end(&CONTAINER_OF(op, struct placing, start.op)->awaiting);
+}
+
+// So that runners need not wait for the next heartbeat.
+int node_place_late(struct member *member, struct store *store)
+{
+    int64_t node = atomic_load(&home_of(member->shards)->node);
+    struct placing placing = {.awaiting = AWAITING,
+                              .start = {.op = {.kind = STORE_NODE_START, .done = placed_late},
+                                        .node_kind = NODE_SERVER,
+                                        .number = node,
+                                        .former = former_of(member->shards, node)}};
+    if (node == 0)
+        return 0; // it is placed in all of them when it starts
+    awaiting_wait(&placing.awaiting, store, &placing.start.op);
+    if (placing.start.op.err == 0)
+        atomic_store(&member->node, node);
+    return placing.start.op.err;
 }
 
 // --- Heard of
@@ -59,9 +96,9 @@ static void beaten(struct task *task)
         int answer = part_op(task->parts[i])->err;
         if (answer == ERR_NODE_FENCED || part->member->number == 0)
             err = err == ERR_NODE_FENCED ? err : answer;
-        if (part_op(task->parts[i])->kind != STORE_NODE_BEAT)
-            atomic_store(&part->member->node, answer == 0 ? beat->node : 0);
-        else
+        if (part_op(task->parts[i])->kind == STORE_NODE_START && answer == 0)
+            atomic_store(&part->member->node, beat->node);
+        else if (part_op(task->parts[i])->kind == STORE_NODE_BEAT)
             beat->ret_fenced += PART(task->parts[i], store_node_beat)->ret_fenced;
     }
     task_end(task, err);
@@ -71,7 +108,7 @@ static void beaten(struct task *task)
 void go_node_beat(struct shards *shards, struct store_op *op)
 {
     const struct store_node_beat *beat = CONTAINER_OF(op, struct store_node_beat, op);
-    const struct store_node_start again = {.node_kind = NODE_SERVER};
+    const struct store_node_start again = {.node_kind = NODE_SERVER, .former = former_of(shards, beat->node)};
     struct task *task = task_new(shards, op);
     for (unsigned i = 0; i < shards->count; i++) {
         struct member *member = &shards->members[i];

@@ -1,7 +1,10 @@
 // The adapter: opening, what is told of changes, figures, and the end.
 #include "store/shards/shards.h"
 
+#include "store/shards/awaited.h"
 #include "store/shards/shards_private.h"
+
+#define AGAIN_MS 1000
 
 static void shards_submit(struct store *store, struct store_op *op)
 {
@@ -117,7 +120,8 @@ static void shards_stop(struct store *store)
 {
     struct shards *shards = shards_of(store);
     for (unsigned i = 0; i < shards->count; i++)
-        store_stop(shards->members[i].store);
+        if (shards->members[i].store)
+            store_stop(shards->members[i].store);
 }
 
 static void shards_free(struct store *store)
@@ -159,11 +163,49 @@ static struct shards *shards_new(const struct shards_options *options)
                                   .name = xstrdup(options->members[i].name),
                                   .number = i,
                                   .closed = options->members[i].closed,
+                                  .awaited = !options->members[i].store,
                                   .behind = true};
-        shards->base.one_writer = shards->base.one_writer && member->store->one_writer;
-        shards->base.alone = shards->base.alone && member->store->alone;
+        shards->base.one_writer = shards->base.one_writer && member->store && member->store->one_writer;
+        shards->base.alone = shards->base.alone && member->store && member->store->alone;
     }
     return shards;
+}
+
+static int listen_to(struct member *member, struct store *store)
+{
+    store_hear(store, heard, member);
+    return store_watch(store, changed, member);
+}
+
+static int take_in(void *arg, struct store *store, struct buf *ret_error)
+{
+    struct member *member = arg;
+    int err = shards_join_late(member, store, ret_error);
+    if (err == 0)
+        err = node_place_late(member, store);
+    return err < 0 ? err : listen_to(member, store);
+}
+
+// It begins to be waited for when all else is known that it must keep to.
+static int await(struct member *member, const struct shards_options *options)
+{
+    const struct awaited_options awaited = {.name = member->name,
+                                            .logger = options->logger,
+                                            .again_ms = options->again_ms ? options->again_ms : AGAIN_MS,
+                                            .open = options->members[member->number].open,
+                                            .open_arg = options->members[member->number].open_arg,
+                                            .take_in = take_in,
+                                            .take_in_arg = member};
+    atomic_store(&member->away, ERR_UNAVAILABLE);
+    return awaited_new(&awaited, &member->store);
+}
+
+// What was not taken over by who waits.
+static void forget_args(const struct shards *shards, const struct shards_options *options)
+{
+    for (unsigned i = 0; i < shards->count; i++)
+        if (!shards->members[i].awaited || !shards->members[i].store)
+            free(options->members[i].open_arg);
 }
 
 int shards_open(const struct shards_options *options, struct buf *ret_error, struct store **ret)
@@ -172,9 +214,9 @@ int shards_open(const struct shards_options *options, struct buf *ret_error, str
     int err = shards_join(shards, ret_error);
     for (unsigned i = 0; i < shards->count && err == 0; i++) {
         struct member *member = &shards->members[i];
-        err = store_watch(member->store, changed, member);
-        store_hear(member->store, heard, member);
+        err = member->awaited ? await(member, options) : listen_to(member, member->store);
     }
+    forget_args(shards, options);
     if (err < 0) {
         shards_free(&shards->base);
         return err;

@@ -6,19 +6,24 @@
 #include "util/log.h"
 
 struct shards_member {
-    struct store *store; // open
-    const char *name;    // for people, without a password
-    bool closed;         // no execution is made there any more, or not yet; in the home still jobs
+    // Open. NULL, but not the home: it is away, and `open` is called on a thread until it has succeeded.
+    struct store *store;
+    int (*open)(void *arg, struct buf *ret_error, struct store **ret);
+    void *open_arg;   // taken over, and freed by free(); outlives the thread
+    const char *name; // for people, without a password
+    bool closed;      // no execution is made there any more, or not yet; in the home still jobs
 };
 
 struct shards_options {
     const struct shards_member *members; // the home first
     size_t count;                        // at most STORE_SHARDS_MAX
     const struct logger *logger;
+    uint64_t again_ms; // between two tries to open one that is away; 0: a second
 };
 
 // Takes over the stores, also if it fails. Each learns its place at the first time. Errors, with a text: ERR_CONFLICT,
-// if the places that they know are others, or one that comes to them has something of its own; those of the stores.
+// if the places that they know are others, one that comes to them has something of its own, or one that came before
+// knows nothing of it; ERR_UNAVAILABLE, if one that has not come before is away; those of the stores.
 int shards_open(const struct shards_options *options, struct buf *ret_error, struct store **ret);
 
 // For a store that is opened alone. ERR_CONFLICT, with a text, if it is one of several.

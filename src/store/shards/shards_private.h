@@ -10,10 +10,10 @@ struct shards_route;
 
 struct member { // one of the stores
     struct shards *shards;
-    struct store *store;
+    struct store *store; // store/shards/awaited.h, if it was away at the start
     char *name;
     unsigned number;
-    bool closed;
+    bool closed, awaited;
     _Atomic int64_t node; // this server's, as far as the store was told; 0: it was not
     atomic_bool behind;   // it may not have all accounts as they are in the home
     atomic_int away;      // why it last served nothing: ERR_UNAVAILABLE; 0: it serves
@@ -24,7 +24,10 @@ struct shards {
     const struct shards_route *routes; // by kind
     struct member members[STORE_SHARDS_MAX];
     unsigned count;
+    char set[SHARD_SET_MAX]; // the name of all of them
+    unsigned known;          // so many had come before this start
     uint64_t moved_until_ms; // clock_mono_ms; till then an idempotency key may be where its share was before
+    _Atomic int64_t former;  // the node that this server was before; 0: it is not known
     atomic_bool placing;     // accounts are being told to those that are behind
 };
 
@@ -127,5 +130,23 @@ struct member *member_for(struct shards *shards, int64_t account, struct str nam
 // Tells the stores that are behind what accounts there are, in the background.
 void accounts_place_behind(struct shards *shards);
 
+// Places it, under the number that it has in the home, in a store that was away. Waits.
+int node_place_late(struct member *member, struct store *store);
+
 // --- join.c
+// One operation that is waited for.
+struct awaiting {
+    pthread_mutex_t mutex;
+    pthread_cond_t done;
+    bool over;
+};
+#define AWAITING                                                             \
+    {                                                                        \
+        .mutex = PTHREAD_MUTEX_INITIALIZER, .done = PTHREAD_COND_INITIALIZER \
+    }
+void awaiting_end(struct awaiting *awaiting); // its `done` calls this
+void awaiting_wait(struct awaiting *awaiting, struct store *store, struct store_op *op);
+
 int shards_join(struct shards *shards, struct buf *ret_error);
+// Of one that was away when the others joined; `store`: it, now that it is there.
+int shards_join_late(struct member *member, struct store *store, struct buf *ret_error);

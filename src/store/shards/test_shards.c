@@ -31,6 +31,41 @@ static int open_order(const char *folder, const char *order, _Atomic int64_t *no
     return shards_open(&(struct shards_options){.members = members, .count = count}, &error, ret);
 }
 
+struct waiting { // for the second one, which is away until it is there
+    atomic_bool there;
+    atomic_uint opened; // how often
+};
+
+struct away {
+    char folder[256];
+    _Atomic int64_t *now_ms;
+    struct waiting *waiting;
+};
+
+static int open_if_there(void *arg, struct buf *ret_error, struct store **ret)
+{
+    const struct away *away = arg;
+    buf_append_text(ret_error, "cannot be reached");
+    if (!atomic_load(&away->waiting->there))
+        return ERR_UNAVAILABLE;
+    atomic_fetch_add(&away->waiting->opened, 1);
+    return open_in(away->folder, away->now_ms, ret);
+}
+
+static int open_with_away(struct fixture *fixture, const char *first, const char *second, struct waiting *waiting)
+{
+    struct shards_member members[] = {{.name = "store"}, {.name = "store 1", .open = open_if_there}};
+    CLEANUP(free_ptr) char *one = xasprintf("%s/%s", fixture->folder, first);
+    CLEANUP(buf_release) struct buf error = {0};
+    struct away *away = xcalloc(1, sizeof(*away));
+    *away = (struct away){.now_ms = &fixture->now_ms, .waiting = waiting};
+    snprintf(away->folder, sizeof(away->folder), "%s/%s", fixture->folder, second);
+    members[1].open_arg = away;
+    assert_int_equal(open_in(one, &fixture->now_ms, &members[0].store), 0);
+    const struct shards_options options = {.members = members, .count = ARRAY_LEN(members), .again_ms = 1};
+    return shards_open(&options, &error, &fixture->store);
+}
+
 static int open_three(const char *folder, _Atomic int64_t *now_ms, struct store **ret)
 {
     return open_order(folder, "abc", now_ms, ret);
@@ -180,6 +215,71 @@ static void stores_are_not_mixed(void **state)
     assert_int_equal(open_order(fixture->folder, "abc", &fixture->now_ms, &fixture->store), 0);
 }
 
+static void open_two(struct fixture *fixture, const char *order)
+{
+    store_free(&fixture->store);
+    assert_int_equal(open_order(fixture->folder, order, &fixture->now_ms, &fixture->store), 0);
+}
+
+static void one_that_is_away_at_the_start_is_taken_in_when_it_is_there(void **state)
+{
+    struct fixture *fixture = *state;
+    struct waiting waiting = {0};
+    open_two(fixture, "hi");
+    int64_t account = fixture_account(fixture, "a"), rows[MADE];
+    make(fixture, account, rows);
+    store_free(&fixture->store);
+    assert_int_equal(open_with_away(fixture, "h", "i", &waiting), 0);
+    CLEANUP(buf_release) struct buf which = {0};
+    assert_true(store_away(fixture->store, &which));
+    assert_non_null(strstr(buf_cstr(&which), "store 1"));
+    for (int i = 0; i < MADE; i++) {
+        int err = fixture_append_lines(fixture, rows[i], "p", 0, 1).op.err;
+        assert_int_equal(err, store_shard_of(rows[i]) == 0 ? 0 : ERR_UNAVAILABLE);
+    }
+    for (int i = 0; i < MADE / 2; i++) {
+        struct store_create made = {.op.kind = STORE_CREATE, .execution.account = account};
+        assert_int_equal(fixture_run(fixture, &made.op), 0);
+        assert_int_equal(store_shard_of(made.execution.row), 0);
+        store_op_release(&made.op);
+    }
+    struct store_get unknown = {.op.kind = STORE_GET, .account = account, .execution_id = STR("unknown")};
+    assert_int_equal(fixture_run(fixture, &unknown.op), ERR_UNAVAILABLE); // it may lie there
+    struct store_list list = {.op.kind = STORE_LIST, .account = account};
+    assert_int_equal(fixture_run(fixture, &list.op), ERR_UNAVAILABLE);
+    atomic_store(&waiting.there, true);
+    while (fixture_run(fixture, &list.op) == ERR_UNAVAILABLE)
+        store_op_release(&list.op);
+    store_op_release(&list.op);
+    assert_false(store_away(fixture->store, &which));
+    assert_int_equal(fixture_list_count(fixture, (struct store_list){.account = account}), MADE + MADE / 2);
+    for (int i = 0; i < MADE; i++)
+        assert_int_equal(fixture_append_lines(fixture, rows[i], "p", store_shard_of(rows[i]) == 0, 1).op.err, 0);
+}
+
+static void one_that_is_not_what_was_there_stays_away(void **state)
+{
+    struct fixture *fixture = *state;
+    struct waiting waiting = {.there = true};
+    open_two(fixture, "hi");
+    open_two(fixture, "jk");
+    store_free(&fixture->store);
+    static const char *const others[] = {"k", "empty"};
+    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+        assert_int_equal(open_with_away(fixture, "h", others[i], &waiting), 0);
+        struct store_list list = {.op.kind = STORE_LIST, .account = 1};
+        for (unsigned before = atomic_load(&waiting.opened); atomic_load(&waiting.opened) < before + 2;)
+            assert_int_equal(fixture_run(fixture, &list.op), ERR_UNAVAILABLE);
+        store_free(&fixture->store);
+    }
+    struct store *store = NULL;
+    // An empty one in the place of one that was there.
+    assert_int_equal(open_order(fixture->folder, "hx", &fixture->now_ms, &store), ERR_CONFLICT);
+    atomic_store(&waiting.there, false);
+    assert_int_equal(open_with_away(fixture, "n", "o", &waiting), ERR_UNAVAILABLE); // which nobody knows yet
+    open_two(fixture, "hi");
+}
+
 static void a_deleted_account_is_purged_in_every_store(void **state)
 {
     struct fixture *fixture = *state;
@@ -211,6 +311,8 @@ int main(void)
         WITH_THREE(the_limit_of_open_executions_is_over_all),
         WITH_THREE(a_key_and_an_identifier_count_in_all_also_after_a_store_came),
         WITH_THREE(stores_are_not_mixed),
+        WITH_THREE(one_that_is_away_at_the_start_is_taken_in_when_it_is_there),
+        WITH_THREE(one_that_is_not_what_was_there_stays_away),
         WITH_THREE(a_deleted_account_is_purged_in_every_store),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
