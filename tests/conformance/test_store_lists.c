@@ -182,6 +182,35 @@ static void lists_are_paged_newest_first(void **state)
     assert_int_equal(next, -1);
 }
 
+#define LONG_PAGE 150 // more than are read with one statement
+
+static void a_long_page_has_all_in_order_and_ends_at_its_bytes(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t account = fixture_account(fixture, "a"), rows[LONG_PAGE];
+    char name[8];
+    for (int i = 0; i < LONG_PAGE; i++) {
+        snprintf(name, sizeof(name), "e%03d", i);
+        rows[i] = fixture_create(fixture, account, name, STATUS_RUNNING);
+    }
+    const struct {
+        size_t max_bytes, expected;
+    } cases[] = {{0, 140}, {70 * 4, 70}, {70 * 4 - 1, 70}, {70 * 4 + 1, 71}, {1, 1}, {64 * 4, 64}};
+    for (size_t c = 0; c < ARRAY_LEN(cases); c++) {
+        struct store_list page = {
+            .op.kind = STORE_LIST, .account = account, .limit = 140, .max_bytes = cases[c].max_bytes};
+        assert_int_equal(fixture_run(fixture, &page.op), 0);
+        assert_int_equal(page.ret_count, cases[c].expected);
+        for (size_t i = 0; i < page.ret_count; i++) {
+            snprintf(name, sizeof(name), "e%03zu", LONG_PAGE - 1 - i);
+            assert_int_equal(page.ret_executions[i].row, rows[LONG_PAGE - 1 - i]);
+            assert_string_equal(page.ret_executions[i].execution_id, name);
+        }
+        assert_int_equal(page.ret_next_row, rows[LONG_PAGE - page.ret_count]);
+        store_op_release(&page.op);
+    }
+}
+
 static void lists_are_filtered(void **state)
 {
     struct fixture *fixture = *state;
@@ -319,6 +348,7 @@ int main(void)
         ON_EACH(a_change_tells_whose_it_is_and_what_it_belongs_to),
         ON_EACH(where_many_executions_stand_is_told_at_once),
         ON_EACH(lists_are_paged_newest_first),
+        ON_EACH(a_long_page_has_all_in_order_and_ends_at_its_bytes),
         ON_EACH(lists_are_filtered),
         ON_EACH(executions_are_found_by_the_beginning_of_their_identifiers),
         ON_EACH(keys_are_found_by_hash_and_revoked),

@@ -91,6 +91,8 @@ int catalogue_head_row(struct sql_statement *found, int64_t *ret_row, struct cat
 int catalogue_execution_find(struct sql *sql, int64_t account, struct str execution_id,
                              int64_t *ret_row);                                   // ERR_NOT_FOUND
 int catalogue_execution_get(struct sql *sql, int64_t row, struct execution *ret); // *ret is overwritten. ERR_NOT_FOUND
+// ret[i], which is overwritten, is that of rows[i]; each row once. All or none: ERR_NOT_FOUND.
+int catalogue_executions_get(struct sql *sql, const int64_t *rows, size_t count, struct execution *ret);
 struct store_ticket_add;
 struct store_ticket_use;
 struct store_tickets_keep;

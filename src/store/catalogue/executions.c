@@ -69,6 +69,55 @@ int catalogue_execution_get(struct sql *sql, int64_t row, struct execution *ret)
     return rc == 1 ? execution_from_row(find, ret) : rc < 0 ? rc : ERR_NOT_FOUND;
 }
 
+// As a JSON array.
+static void append_rows(struct buf *out, const int64_t *rows, size_t count)
+{
+    buf_append_byte(out, '[');
+    for (size_t i = 0; i < count; i++)
+        buf_printf(out, "%s%lld", i > 0 ? "," : "", (long long)rows[i]);
+    buf_append_byte(out, ']');
+}
+
+static size_t place_of(int64_t row, const int64_t *rows, size_t count)
+{
+    size_t place = 0;
+    while (place < count && rows[place] != row)
+        place++;
+    return place;
+}
+
+static int executions_take(struct sql_statement *find, const int64_t *rows, size_t count, struct execution *ret,
+                           size_t *ret_found)
+{
+    int rc;
+    while ((rc = sql_row(find)) == 1) {
+        size_t place = place_of(sql_i64(find, 0), rows, count);
+        if (place == count || ret[place].row != 0)
+            return ERR_CORRUPT;
+        int err = execution_from_row(find, &ret[place]);
+        if (err < 0)
+            return err;
+        (*ret_found)++;
+    }
+    return rc;
+}
+
+int catalogue_executions_get(struct sql *sql, const int64_t *rows, size_t count, struct execution *ret)
+{
+    CLEANUP(buf_release) struct buf asked = {0};
+    size_t found = 0;
+    append_rows(&asked, rows, count);
+    memset(ret, 0, count * sizeof(*ret));
+    CLEANUP(sql_reset) struct sql_statement *find = sql_statement(sql, CATALOGUE_EXECUTIONS_BY_ROWS);
+    sql_bind_text(find, 1, buf_str(&asked));
+    int err = executions_take(find, rows, count, ret, &found);
+    if (err == 0 && found < count)
+        err = ERR_NOT_FOUND;
+    for (size_t i = 0; i < count && err < 0; i++)
+        execution_release(&ret[i]);
+    return err;
+}
+
 int catalogue_execution_find(struct sql *sql, int64_t account, struct str execution_id, int64_t *ret_row)
 {
     struct sql_statement *find = sql_statement(sql, CATALOGUE_EXECUTION_ROW_OF);
@@ -116,10 +165,7 @@ int catalogue_execution_head(struct sql *sql, int64_t row, struct catalogue_head
 int catalogue_executions_look(struct sql *sql, struct store_look *look)
 {
     CLEANUP(buf_release) struct buf rows = {0};
-    buf_append_byte(&rows, '[');
-    for (size_t i = 0; i < look->count; i++)
-        buf_printf(&rows, "%s%lld", i > 0 ? "," : "", (long long)look->rows[i]);
-    buf_append_byte(&rows, ']');
+    append_rows(&rows, look->rows, look->count);
     look->ret_changes = xcalloc(look->count + 1, sizeof(*look->ret_changes));
     look->ret_count = 0;
     CLEANUP(sql_reset) struct sql_statement *find = sql_statement(sql, CATALOGUE_EXECUTIONS_LOOK);

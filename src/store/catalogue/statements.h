@@ -106,6 +106,10 @@
     "CASE WHEN length(d.spec) < 262144 THEN {args} END, CASE WHEN length(d.spec) < 262144 THEN {name} "       \
     "END, e.to_fetch, " JOB_VIEW_COLUMNS
 
+#define EXECUTION_TABLES                                                                                     \
+    " FROM executions e LEFT JOIN documents d ON d.execution = e.id LEFT JOIN jobs j ON j.execution = e.id " \
+    "LEFT JOIN results r ON r.execution = e.id "
+
 // Of the table `executions`; catalogue_head_row reads them.
 #define HEAD_COLUMNS                                                                                          \
     "account, status, sealed, purged, exit_code, epoch, started_ms, completed_ms, sealed_ms, next_sequence, " \
@@ -114,9 +118,9 @@
     "WHERE r.execution = executions.id AND r.waiting_until_ms >= 0) ELSE 0 END, late, id "
 
 #define EXECUTION_STATEMENTS(X)                                                                                        \
-    X(EXECUTION_BY_ROW,                                                                                                \
-      "SELECT " EXECUTION_COLUMNS " FROM executions e LEFT JOIN documents d ON d.execution = e.id "                    \
-      "LEFT JOIN jobs j ON j.execution = e.id LEFT JOIN results r ON r.execution = e.id WHERE e.id = ?1")              \
+    X(EXECUTION_BY_ROW, "SELECT " EXECUTION_COLUMNS EXECUTION_TABLES "WHERE e.id = ?1")                                \
+    X(EXECUTIONS_BY_ROWS, "SELECT " EXECUTION_COLUMNS EXECUTION_TABLES                                                 \
+                          "WHERE e.id IN (SELECT CAST(m.value AS {integer}) FROM {members}(CAST(?1 AS {json})) AS m)") \
     X(EXECUTIONS_LOOK,                                                                                                 \
       "SELECT e.id, e.account, e.next_sequence, e.first_sequence, e.status, e.sealed, e.purged FROM executions e "     \
       "WHERE e.id IN (SELECT CAST(m.value AS {integer}) FROM {members}(CAST(?1 AS {json})) AS m)")                     \

@@ -28,3 +28,7 @@ int session_cold_body(const struct session *session, const struct cold_ask *ask,
 // --- query_execution.c, for any thread with a session of its own
 // Reads the execution, with the end of its log. Returns ERR_NOT_FOUND.
 int execution_load(const struct session *session, int64_t row, struct execution *ret);
+// The same of several with one statement: ret[i] is that of rows[i]. At most EXECUTIONS_AT_ONCE, each once. All or
+// none.
+#define EXECUTIONS_AT_ONCE ((size_t)64)
+int executions_load(const struct session *session, const int64_t *rows, size_t count, struct execution *ret);

@@ -9,17 +9,36 @@ static bool log_ahead(const struct session *session, int64_t row, struct log_sta
     return log->ahead && log->ahead(session, row, ret);
 }
 
+static void advance(struct execution *execution, const struct log_state *ahead)
+{
+    if (ahead->next <= execution->next_sequence)
+        return;
+    execution->next_sequence = ahead->next;
+    execution->digest = ahead->digest;
+    execution->message_bytes = ahead->message_bytes;
+}
+
 int execution_load(const struct session *session, int64_t row, struct execution *ret)
 {
     struct log_state ahead;
     bool is_ahead = log_ahead(session, row, &ahead);
     int err = catalogue_execution_get(session->sql, row, ret);
-    if (err < 0 || !is_ahead || ahead.next <= ret->next_sequence)
-        return err;
-    ret->next_sequence = ahead.next;
-    ret->digest = ahead.digest;
-    ret->message_bytes = ahead.message_bytes;
-    return 0;
+    if (err == 0 && is_ahead)
+        advance(ret, &ahead);
+    return err;
+}
+
+int executions_load(const struct session *session, const int64_t *rows, size_t count, struct execution *ret)
+{
+    struct log_state aheads[EXECUTIONS_AT_ONCE];
+    bool is_ahead[EXECUTIONS_AT_ONCE];
+    for (size_t i = 0; i < count; i++)
+        is_ahead[i] = log_ahead(session, rows[i], &aheads[i]);
+    int err = count > 0 ? catalogue_executions_get(session->sql, rows, count, ret) : 0;
+    for (size_t i = 0; i < count && err == 0; i++)
+        if (is_ahead[i])
+            advance(&ret[i], &aheads[i]);
+    return err;
 }
 
 void query_get(const struct session *session, struct store_op *op)
@@ -115,6 +134,23 @@ static size_t text_bytes(const struct execution *execution)
     return bytes;
 }
 
+// The next ones of the page, until it has as many bytes as it may have; what is read beyond that is let go.
+static int load_some(const struct session *session, struct store_list *list, const int64_t *rows, size_t count,
+                     size_t *bytes)
+{
+    struct execution *some = &list->ret_executions[list->ret_count];
+    int err = executions_load(session, rows, count, some);
+    for (size_t i = 0; i < count && err == 0; i++) {
+        if (list->max_bytes > 0 && *bytes >= list->max_bytes) {
+            execution_release(&some[i]);
+            continue;
+        }
+        *bytes += text_bytes(&some[i]);
+        list->ret_count++;
+    }
+    return err;
+}
+
 void query_list(const struct session *session, struct store_op *op)
 {
     struct store_list *list = CONTAINER_OF(op, struct store_list, op);
@@ -130,10 +166,8 @@ void query_list(const struct session *session, struct store_op *op)
     list->ret_executions = xcalloc(wanted + 1, sizeof(*list->ret_executions));
     list->ret_count = 0;
     while (list->ret_count < wanted && op->err == 0 && (list->max_bytes == 0 || bytes < list->max_bytes)) {
-        struct execution *execution = &list->ret_executions[list->ret_count];
-        op->err = execution_load(session, rows[list->ret_count], execution);
-        list->ret_count += op->err == 0;
-        bytes += op->err == 0 ? text_bytes(execution) : 0;
+        size_t some = MIN(wanted - list->ret_count, EXECUTIONS_AT_ONCE);
+        op->err = load_some(session, list, &rows[list->ret_count], some, &bytes);
     }
     list->ret_next_row = list->ret_count > 0 && list->ret_count < count ? rows[list->ret_count - 1] : 0;
     list->ret_before.rows[0] = list->before_row > 0 ? list->before_row : count > 0 ? rows[0] + 1 : LIST_PLACE_END;

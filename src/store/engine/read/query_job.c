@@ -45,19 +45,21 @@ void query_batch_failures(const struct session *session, struct store_op *op)
 {
     struct store_batch_failures *query = CONTAINER_OF(op, struct store_batch_failures, op);
     struct batch_failure found[BATCH_FAILURES_MAX];
+    int64_t rows[BATCH_FAILURES_MAX];
     unsigned limit = query->limit > 0 ? MIN(query->limit, (unsigned)BATCH_FAILURES_MAX) : BATCH_FAILURES_MAX;
     size_t count = 0;
     op->err = catalogue_batch_failures(session->sql, query, limit, found, &count);
     query->ret_executions = xcalloc(limit, sizeof(*query->ret_executions));
     query->ret_lines = query->with_lines ? xcalloc(limit, sizeof(*query->ret_lines)) : NULL;
     query->ret_count = 0;
-    while (op->err == 0 && query->ret_count < count) {
-        size_t i = query->ret_count;
-        op->err = execution_load(session, found[i].row, &query->ret_executions[i]);
-        query->ret_count += op->err == 0;
-        if (op->err == 0 && query->with_lines)
-            op->err = last_line_read(session, &query->ret_executions[i], &query->ret_lines[i]);
-    }
+    for (size_t i = 0; i < count; i++)
+        rows[i] = found[i].row;
+    if (op->err == 0)
+        op->err = executions_load(session, rows, count, query->ret_executions);
+    if (op->err == 0)
+        query->ret_count = count;
+    for (size_t i = 0; query->with_lines && i < query->ret_count && op->err == 0; i++)
+        op->err = last_line_read(session, &query->ret_executions[i], &query->ret_lines[i]);
     query->ret_next_ms = count == limit ? found[count - 1].failed_ms : 0;
     query->ret_next_row = count == limit ? found[count - 1].row : 0;
 }
