@@ -41,6 +41,19 @@ def children(pid):
     return found
 
 
+def cpu_of_all(pid):
+    """Seconds of a process and all below it, also of those that have ended there."""
+    return sum(times_of(one) for one in (pid, *children(pid))) / os.sysconf("SC_CLK_TCK")
+
+
+def times_of(pid):
+    try:
+        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except OSError:
+        return 0
+    return sum(int(field) for field in fields[11:15])
+
+
 class Nginx:
     def __init__(self, folder, http="", server="", modules=()):
         folder.mkdir(parents=True, exist_ok=True)
@@ -124,6 +137,39 @@ class Programs:
         options = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_wal_size=4GB", *settings]
         words = [word for option in options for word in ("-c", option)]
         self.spawn([*as_user, programs / "postgres", "-D", data, "-p", port, *words], port)
+        self.database = (programs / "psql", port, self.processes[-1].pid)
+        self.wait_database()
+
+    def wait_database(self):
+        """It listens before it takes anybody in."""
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                return self.ask("SELECT 1")
+            except RuntimeError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+
+    def ask(self, statement):
+        """The rows that PostgreSQL answers, as lists of words."""
+        program, port, _ = self.database
+        words = [program, "-h", "127.0.0.1", "-p", str(port), "-U", "bench", "-d", "postgres", "-AtXq", "-F", "\x1f"]
+        done = subprocess.run(
+            [*words, "-v", "ON_ERROR_STOP=1", "-c", statement], stdin=subprocess.DEVNULL, capture_output=True, text=True
+        )
+        if done.returncode:
+            raise RuntimeError(done.stderr.strip())
+        return [line.split("\x1f") for line in done.stdout.splitlines()]
+
+    def database_cpu_seconds(self):
+        return cpu_of_all(self.database[2])
+
+    def database_wal_bytes(self):
+        return int(self.ask("SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn")[0][0])
+
+    def database_bytes(self):
+        return int(self.ask("SELECT pg_database_size(current_database())")[0][0])
 
     def stop(self):
         for process in reversed(self.processes):

@@ -2,7 +2,6 @@
 in which nothing happens."""
 
 import contextlib
-import os
 import pathlib
 import shutil
 import subprocess
@@ -19,28 +18,11 @@ class Database(rivals.Programs):
     def missing():
         return "" if list(pathlib.Path("/usr/lib/postgresql").glob("*/bin/postgres")) else "postgresql is not installed"
 
-    def __init__(self, bench):
+    def __init__(self, bench, *settings):
         super().__init__(bench, "database")
         port = rivals.free_port()
-        self.start_postgres(port, "shared_buffers=1GB", "max_connections=200")
+        self.start_postgres(port, "shared_buffers=1GB", "max_connections=200", *settings)
         self.url = f"postgres://bench@127.0.0.1:{port}/postgres"
-
-    def cpu_seconds(self):
-        """Of the server and all its processes, also of those that have ended."""
-        pid = self.processes[0].pid
-        total = times_of(pid, ended=True)
-        for child in rivals.children(pid):
-            total += times_of(child, ended=True)
-            total += sum(times_of(grandchild) for grandchild in rivals.children(child))
-        return total / os.sysconf("SC_CLK_TCK")
-
-
-def times_of(pid, ended=False):
-    try:
-        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    except OSError:
-        return 0
-    return sum(int(field) for field in fields[11 : 15 if ended else 13])
 
 
 class Redis(rivals.Programs):
@@ -75,9 +57,9 @@ def across(bench, here, there, rate, seconds, path, by):
 
 
 def cpu_over(database, seconds):
-    before = database.cpu_seconds()
+    before = database.database_cpu_seconds()
     time.sleep(seconds)
-    return database.cpu_seconds() - before
+    return database.database_cpu_seconds() - before
 
 
 def idle_followers(bench, database, here, there):
