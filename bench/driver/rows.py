@@ -6,6 +6,9 @@ from .rows_jobs import jobs
 from .rows_cold import read_cold
 from .rows_nodes import many_servers
 from .rows_store import shared_store
+from .rows_growth import grow_servers
+from .rows_size import grow_lines
+from .rows_idle import hints, idle_servers
 from .rows_live import events_fan_out, fan_out, join_old, latency, memory
 from .rows_disk import disk
 from .rows_fair import idle_connections, neighbours, strangers
@@ -41,5 +44,9 @@ ROWS = [
     many_servers,
     read_cold,
     shared_store,
+    grow_servers,
+    grow_lines,
+    hints,
+    idle_servers,
     rival_rows,
 ]
