@@ -284,10 +284,11 @@ static char *execution_of(const char *text)
     buf_append_text(&asked, "EXPLAIN EXECUTE asked");
     int count = parameters_of(text);
     for (int i = 1; i <= count; i++) {
-        char integers[32], texts[32];
-        snprintf(integers, sizeof(integers), "CAST(?%d AS bigint[])", i);
-        snprintf(texts, sizeof(texts), "CAST(?%d AS text[])", i);
-        bool list = strstr(text, integers) || strstr(text, texts);
+        char cast[32];
+        snprintf(cast, sizeof(cast), "CAST(?%d AS ", i);
+        const char *type = strstr(text, cast);
+        const char *end = type ? strchr(type, ')') : NULL;
+        bool list = end && strncmp(end - 2, "[]", 2) == 0;
         buf_printf(&asked, "%s%s%s", i == 1 ? "(" : ", ", list ? "'{5,6,7}'" : "'5'", i == count ? ")" : "");
     }
     return buf_take(&asked);

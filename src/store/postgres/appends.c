@@ -10,9 +10,16 @@
 #define LISTED_MAX     65536
 #define MERGE_FIRST_MS 5000 // from the first append until somebody looks whether there is something to merge
 
+struct appended_chunk {
+    int64_t row;
+    uint64_t first;
+    struct chunk *chunk; // a reference
+};
+
 struct appended_log {
     struct map_node node;
-    int64_t row; // key of the map
+    int64_t row;      // key of the map
+    uint32_t version; // that the row had
     struct log_state state;
 };
 
@@ -34,20 +41,27 @@ void appends_init(struct appends *appends)
     map_init(&appends->listed);
 }
 
+static void release_arrays(struct buf *arrays, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        buf_release(&arrays[i]);
+}
+
 void appends_release(struct appends *appends)
 {
     appends_reset(appends, false);
     map_release(&appends->logs);
     map_release(&appends->producers);
     map_release(&appends->listed);
-    buf_release(&appends->chunks);
     buf_release(&appends->events);
-    for (size_t i = 0; i < ARRAY_LEN(appends->heads); i++)
-        buf_release(&appends->heads[i]);
-    for (size_t i = 0; i < ARRAY_LEN(appends->states); i++)
-        buf_release(&appends->states[i]);
-    buf_release(&appends->unmerged[0]);
+    buf_release(&appends->bytes);
+    release_arrays(appends->heads, ARRAY_LEN(appends->heads));
+    release_arrays(appends->states, ARRAY_LEN(appends->states));
+    release_arrays(appends->unmerged, ARRAY_LEN(appends->unmerged));
+    release_arrays(appends->places, ARRAY_LEN(appends->places));
     buf_release(&appends->homeless);
+    free(appends->chunks);
+    free(appends->in_order);
 }
 
 static void forget_log(struct map_node *node, void *arg)
@@ -79,7 +93,9 @@ void appends_reset(struct appends *appends, bool committed)
         map_each(&appends->listed, forget_listed, appends);
     map_each(&appends->logs, forget_log, appends);
     map_each(&appends->producers, forget_producer, appends);
-    buf_reset(&appends->chunks);
+    for (size_t i = 0; i < appends->chunk_count; i++)
+        chunk_unref(&appends->chunks[i].chunk);
+    appends->chunk_count = appends->body_bytes = 0;
     buf_reset(&appends->events);
 }
 
@@ -99,8 +115,23 @@ void chunk_row_add(struct buf *out, int64_t row, uint64_t first, const struct ch
     copy_bytes(out, chunk_encoded(chunk));
 }
 
-static void set_log(struct appends *appends, int64_t row, const struct log_state *state)
+static void add_chunk(struct appends *appends, const struct log_append *append)
 {
+    if (appends->chunk_count == appends->chunks_cap) {
+        appends->chunks_cap = appends->chunks_cap ? appends->chunks_cap * 2 : 64;
+        appends->chunks = xrealloc(appends->chunks, appends->chunks_cap * sizeof(*appends->chunks));
+    }
+    appends->chunks[appends->chunk_count++] = (struct appended_chunk){
+        .row = append->head->row,
+        .first = append->first,
+        .chunk = chunk_ref(append->chunk),
+    };
+    appends->body_bytes += chunk_encoded(append->chunk).len;
+}
+
+static void set_log(struct appends *appends, const struct head *head, const struct log_state *state)
+{
+    int64_t row = head->row;
     struct str key = str_n((const char *)&row, sizeof(row));
     struct map_node *node = map_find(&appends->logs, key);
     struct appended_log *log = node ? CONTAINER_OF(node, struct appended_log, node) : xcalloc(1, sizeof(*log));
@@ -108,6 +139,7 @@ static void set_log(struct appends *appends, int64_t row, const struct log_state
     if (node)
         return;
     log->row = row;
+    log->version = head->version;
     map_insert(&appends->logs, &log->node, str_n((const char *)&log->row, sizeof(log->row)));
 }
 
@@ -130,10 +162,10 @@ int appends_add(struct transaction *tx, const struct log_append *append)
 {
     struct appends *appends = &postgres_store_of(&tx->session.engine->base)->appends;
     int64_t row = append->head->row;
-    chunk_row_add(&appends->chunks, row, append->first, append->chunk, false);
+    add_chunk(appends, append);
     if (appends->event_rows)
         event_rows_add(&appends->events, row, append->first, append->chunk);
-    set_log(appends, row, &append->state);
+    set_log(appends, append->head, &append->state);
     if (append->producer.len > 0)
         set_producer(appends, row, append->producer, &append->producer_state);
     return 0;
@@ -159,14 +191,38 @@ static struct sql_statement *arrays_bind(struct buf *arrays, size_t count, struc
     return statement;
 }
 
-static void list_log(struct map_node *node, void *arg)
+static void put_in_order(struct map_node *node, void *arg)
 {
-    struct buf *arrays = arg;
-    const struct appended_log *log = CONTAINER_OF(node, struct appended_log, node);
-    array_add_i64(&arrays[0], log->row);
-    array_add_u64(&arrays[1], log->state.next);
-    array_add_u64(&arrays[2], log->state.digest);
-    array_add_u64(&arrays[3], log->state.message_bytes);
+    struct appended_log ***next = arg;
+    *(*next)++ = CONTAINER_OF(node, struct appended_log, node);
+}
+
+static int compare_logs(const void *a, const void *b)
+{
+    const struct appended_log *const *left = a, *const *right = b;
+    return ((*left)->row > (*right)->row) - ((*left)->row < (*right)->row);
+}
+
+// In the order of their rows, as everybody locks them.
+static void list_logs(struct appends *appends)
+{
+    size_t count = appends->logs.count;
+    if (count > appends->in_order_cap) {
+        appends->in_order_cap = count * 2;
+        appends->in_order = xrealloc(appends->in_order, appends->in_order_cap * sizeof(struct appended_log *));
+    }
+    struct appended_log **next = appends->in_order;
+    map_each(&appends->logs, put_in_order, &next);
+    qsort(appends->in_order, count, sizeof(struct appended_log *), compare_logs);
+    arrays_begin(appends->heads, ARRAY_LEN(appends->heads));
+    for (size_t i = 0; i < count; i++) {
+        const struct appended_log *log = appends->in_order[i];
+        array_add_i64(&appends->heads[0], log->row);
+        array_add_u64(&appends->heads[1], log->state.next);
+        array_add_u64(&appends->heads[2], log->state.digest);
+        array_add_u64(&appends->heads[3], log->state.message_bytes);
+        array_add_u64(&appends->heads[4], log->version);
+    }
 }
 
 static void list_producer(struct map_node *node, void *arg)
@@ -221,9 +277,41 @@ static struct sql_statement *flush_unmerged(struct appends *appends, struct sql 
 
 static struct sql_statement *flush_heads(struct appends *appends, struct sql *sql)
 {
-    arrays_begin(appends->heads, ARRAY_LEN(appends->heads));
-    map_each(&appends->logs, list_log, appends->heads);
-    return arrays_bind(appends->heads, ARRAY_LEN(appends->heads), sql, POSTGRES_EXECUTIONS_APPENDED);
+    list_logs(appends);
+    return arrays_bind(appends->heads, ARRAY_LEN(appends->heads) - 1, sql, POSTGRES_EXECUTIONS_APPENDED);
+}
+
+static struct sql_statement *flush_guessed_heads(struct appends *appends, struct sql *sql)
+{
+    list_logs(appends);
+    struct sql_statement *heads =
+        arrays_bind(appends->heads, ARRAY_LEN(appends->heads), sql, POSTGRES_EXECUTIONS_GUESSED);
+    sql_bind_u64(heads, 6, appends->logs.count);
+    return heads;
+}
+
+// The bodies are one value, and cut from it there: an array of them would be copied once more.
+static struct sql_statement *flush_chunks(struct appends *appends, struct sql *sql)
+{
+    struct buf *places = appends->places;
+    arrays_begin(places, ARRAY_LEN(appends->places));
+    buf_reset(&appends->bytes);
+    for (size_t i = 0; i < appends->chunk_count; i++) {
+        const struct appended_chunk *it = &appends->chunks[i];
+        struct str body = chunk_encoded(it->chunk);
+        array_add_i64(&places[0], it->row);
+        array_add_u64(&places[1], it->first);
+        array_add_u64(&places[2], chunk_count(it->chunk));
+        array_add_i64(&places[3], chunk_time_min(it->chunk));
+        array_add_i64(&places[4], chunk_time_max(it->chunk));
+        array_add_u64(&places[5], chunk_raw(it->chunk));
+        array_add_u64(&places[6], appends->bytes.len + 1);
+        array_add_u64(&places[7], body.len);
+        buf_append_str(&appends->bytes, body);
+    }
+    struct sql_statement *add = arrays_bind(places, ARRAY_LEN(appends->places), sql, POSTGRES_CHUNKS_ADD);
+    sql_bind_bytes(add, 9, buf_str(&appends->bytes));
+    return add;
 }
 
 static struct sql_statement *flush_producers(struct appends *appends, struct sql *sql)
@@ -255,9 +343,19 @@ void appends_house(struct appends *appends, struct sql *sql)
     buf_reset(&appends->homeless);
 }
 
+static void list_chunk_rows(struct appends *appends)
+{
+    buf_reset(&appends->bytes);
+    for (size_t i = 0; i < appends->chunk_count; i++) {
+        const struct appended_chunk *it = &appends->chunks[i];
+        chunk_row_add(&appends->bytes, it->row, it->first, it->chunk, false);
+    }
+}
+
 int appends_copy(struct appends *appends, struct sql *sql)
 {
-    int err = appends->chunks.len > 0 ? sql_postgres_copy(sql, CHUNK_ROWS_COPY, buf_str(&appends->chunks)) : 0;
+    list_chunk_rows(appends);
+    int err = appends->chunk_count > 0 ? sql_postgres_copy(sql, CHUNK_ROWS_COPY, buf_str(&appends->bytes)) : 0;
     if (err < 0 && sql_postgres_no_part(sql))
         note_homeless(appends);
     if (err == 0 && appends->events.len > 0)
@@ -280,4 +378,40 @@ int appends_commit(struct appends *appends, struct sql *sql, int64_t now_ms)
     for (size_t i = 0; i < count; i++)
         sql_reset(&parts[i]);
     return err;
+}
+
+int appends_guess(struct appends *appends, struct sql *sql, struct sql_statement *begins, int64_t now_ms)
+{
+    struct sql_statement *parts[5], *unmerged = flush_unmerged(appends, sql, now_ms);
+    size_t count = 0;
+    parts[count++] = begins;
+    parts[count++] = flush_guessed_heads(appends, sql);
+    parts[count++] = flush_chunks(appends, sql);
+    if (unmerged)
+        parts[count++] = unmerged;
+    if (appends->producers.count > 0)
+        parts[count++] = flush_producers(appends, sql);
+    int err = sql_postgres_together(sql, SQL_POSTGRES_BEGIN | SQL_POSTGRES_COMMIT, parts, count);
+    if (err < 0 && sql_postgres_no_part(sql))
+        note_homeless(appends);
+    for (size_t i = 1; i < count; i++)
+        sql_reset(&parts[i]);
+    return err;
+}
+
+struct written {
+    struct heads *heads;
+    uint32_t version;
+};
+
+static void note_written(struct map_node *node, void *arg)
+{
+    const struct written *written = arg;
+    heads_written(written->heads, CONTAINER_OF(node, struct appended_log, node)->row, written->version);
+}
+
+void appends_committed(struct appends *appends, struct heads *heads, uint64_t transaction)
+{
+    struct written written = {.heads = heads, .version = (uint32_t)transaction};
+    map_each(&appends->logs, note_written, &written);
 }

@@ -7,7 +7,8 @@
 
 #include <unistd.h>
 
-#define OUTCOME_MS 30000 // to learn whether a commit whose answer was lost is there
+#define HEAD_VERSION 18    // the column behind HEAD_COLUMNS
+#define OUTCOME_MS   30000 // to learn whether a commit whose answer was lost is there
 
 static int take_heads(struct postgres_store *store, struct sql_statement *locked)
 {
@@ -18,7 +19,7 @@ static int take_heads(struct postgres_store *store, struct sql_statement *locked
         int err = catalogue_head_row(locked, &row, &found);
         if (err < 0)
             return err;
-        heads_take(&store->tx.heads, row, &found);
+        heads_take(&store->tx.heads, row, &found, (uint32_t)sql_u64(locked, HEAD_VERSION));
     }
     return rc;
 }
@@ -82,23 +83,60 @@ static void gather(struct group *group, struct store_op *const *ops, size_t coun
     array_end(&group->names);
 }
 
+static struct sql_statement *begins(struct postgres_store *store)
+{
+    struct sql_statement *statement = sql_statement(store->sql, POSTGRES_WRITER_BEGINS);
+    sql_bind_u64(statement, 1, store->sender);
+    sql_bind_u64(statement, 2, ++store->transaction);
+    return statement;
+}
+
+// What this server has left or read last of an append's row is likely to be true still.
+static bool can_guess(const struct heads *heads, const struct store_op *op)
+{
+    if (op->kind != STORE_APPEND)
+        return false;
+    const struct store_append *append = CONTAINER_OF(op, struct store_append, op);
+    return append->event_count == 0 && heads_guess(heads, append->row, append->producer) != 0;
+}
+
+bool group_guess(struct postgres_store *store, struct store_op *const *ops, size_t count)
+{
+    struct heads *heads = &store->tx.heads;
+    uint64_t connection = sql_postgres_connection(store->sql);
+    if (connection == 0 || connection != store->heads_connection) {
+        // Another server may give versions out again that were not flushed on this one.
+        heads_forget(heads);
+        store->heads_connection = connection;
+    }
+    bool guess = count > 0 && connection != 0 && !store->appends.event_rows;
+    for (size_t i = 0; i < count && guess; i++)
+        guess = can_guess(heads, ops[i]);
+    return guess;
+}
+
+int group_commit_guess(struct postgres_store *store)
+{
+    CLEANUP(sql_reset) struct sql_statement *number = begins(store);
+    int err = appends_guess(&store->appends, store->sql, number, transaction_now_ms(&store->tx));
+    return err < 0 ? err : sql_number(number, &store->transaction_id);
+}
+
 int group_begin(struct postgres_store *store, struct store_op *const *ops, size_t count)
 {
     CLEANUP(group_release) struct group group = {0};
-    CLEANUP(sql_reset) struct sql_statement *begins = sql_statement(store->sql, POSTGRES_WRITER_BEGINS);
+    CLEANUP(sql_reset) struct sql_statement *number = begins(store);
     CLEANUP(sql_reset) struct sql_statement *lock = sql_statement(store->sql, POSTGRES_EXECUTIONS_LOCK);
     CLEANUP(sql_reset) struct sql_statement *find = sql_statement(store->sql, POSTGRES_PRODUCERS_FIND);
     gather(&group, ops, count);
-    sql_bind_u64(begins, 1, store->sender);
-    sql_bind_u64(begins, 2, ++store->transaction);
     sql_bind_text(lock, 1, buf_str(&group.locks));
     sql_bind_text(find, 1, buf_str(&group.rows));
     sql_bind_text(find, 2, buf_str(&group.names));
     // What producers have is read by a statement of its own, whose view is younger than the locks.
-    int err = sql_postgres_together(store->sql, SQL_POSTGRES_BEGIN, (struct sql_statement *[]){begins, lock, find},
+    int err = sql_postgres_together(store->sql, SQL_POSTGRES_BEGIN, (struct sql_statement *[]){number, lock, find},
                                     group.count > 0 ? 3 : 2);
     if (err == 0)
-        err = sql_number(begins, &store->transaction_id);
+        err = sql_number(number, &store->transaction_id);
     if (err == 0)
         err = take_heads(store, lock);
     if (err == 0 && group.count > 0)
@@ -127,7 +165,7 @@ static int outcome(struct postgres_store *store)
     return verdict == DOUBT_ASK_AGAIN ? ERR_UNAVAILABLE : verdict == DOUBT_COMMITTED;
 }
 
-bool group_committed(struct postgres_store *store)
+int group_committed(struct postgres_store *store)
 {
     uint64_t until_ms = clock_mono_ms() + OUTCOME_MS; // a try may take long, if nobody answers
     sql_rollback(store->sql);
@@ -139,5 +177,5 @@ bool group_committed(struct postgres_store *store)
     // What it tells others, this server must hear too, if it is there.
     if (rc < 0)
         peers_unsure(store->peers, (uint64_t)store->transaction_id);
-    return rc == 1;
+    return rc;
 }

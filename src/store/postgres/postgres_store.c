@@ -81,7 +81,7 @@ static struct postgres_store *store_new(const struct postgres_options *options)
     store->engine.now_ms = options->now_ms;
     store->engine.now_arg = options->now_arg;
     store->conninfo = xstrdup(options->conninfo);
-    transaction_init(&store->tx, &store->engine, false);
+    transaction_init(&store->tx, &store->engine);
     appends_init(&store->appends);
     store->appends.event_rows = options->event_rows;
     pthread_mutex_init(&store->merger_mutex, NULL);

@@ -11,6 +11,7 @@
 
 #define TRIES_MAX           50 // of one transaction, while others are in the way
 #define BACKGROUND_PAUSE_MS 1000
+#define BACKGROUND_REST_MS  20    // while there is other work, which it would keep from being guessed
 #define PURGING_PAUSE_MS    60000 // until it is looked for what was not due before
 
 // --- One transaction
@@ -18,6 +19,16 @@
 static int background_work(struct postgres_store *store)
 {
     return store->purging ? purge_slice(&store->tx, PURGE_AT_ONCE, &store->purging) : summaries_apply(&store->tx);
+}
+
+// A guess stands only for records that are written under its condition. What is refused or repeated is looked up.
+static int apply_guess(struct postgres_store *store, struct store_op *const *ops, size_t count)
+{
+    int err = 0;
+    for (size_t i = 0; i < count && err == 0; i++)
+        err = commit_op(&store->tx, ops[i]);
+    bool written = store->tx.change_count == count && store->appends.body_bytes <= APPENDS_GUESS_BYTES;
+    return err < 0 || written ? err : ERR_CONFLICT;
 }
 
 static int apply_all(struct postgres_store *store, struct store_op *const *ops, size_t count, bool background)
@@ -34,11 +45,17 @@ static int apply_all(struct postgres_store *store, struct store_op *const *ops, 
     return err == 0 && background ? background_work(store) : err;
 }
 
-static int commit(struct postgres_store *store)
+// `again`: it is not there, and may be tried once more.
+static int commit(struct postgres_store *store, bool guess, bool *again)
 {
-    int err = appends_commit(&store->appends, store->sql, transaction_now_ms(&store->tx));
-    bool in_doubt = err == ERR_UNAVAILABLE && !sql_again(store->sql);
-    return in_doubt && group_committed(store) ? 0 : err;
+    int err =
+        guess ? group_commit_guess(store) : appends_commit(&store->appends, store->sql, transaction_now_ms(&store->tx));
+    *again = sql_again(store->sql);
+    if (err != ERR_UNAVAILABLE || *again)
+        return err;
+    int rc = group_committed(store);
+    *again = rc == 0;
+    return rc == 1 ? 0 : err;
 }
 
 static void publish(struct postgres_store *store)
@@ -50,15 +67,20 @@ static void publish(struct postgres_store *store)
     summary_cache_feed(store->engine.summaries, tx->changes, tx->change_count);
 }
 
-// `again`: another transaction was in the way.
+// `again`: another transaction was in the way, or a guess was wrong. What it was about is then not known any more.
 static int transact_once(struct postgres_store *store, struct store_op *const *ops, size_t count, bool background,
                          bool *again)
 {
     uint64_t start = clock_mono_ns();
-    int err = apply_all(store, ops, count, background);
+    bool guess = !background && group_guess(store, ops, count);
+    heads_begin(&store->tx.heads, guess);
+    int err = guess ? apply_guess(store, ops, count) : apply_all(store, ops, count, background);
+    *again = guess || sql_again(store->sql);
     if (err == 0)
-        err = commit(store);
-    *again = err < 0 && sql_again(store->sql);
+        err = commit(store, guess, again);
+    *(err == 0 ? &store->guesses.right : &store->guesses.wrong) += guess;
+    if (err == 0)
+        appends_committed(&store->appends, &store->tx.heads, (uint64_t)store->transaction_id);
     appends_reset(&store->appends, err == 0);
     if (err < 0) {
         CLEANUP(free_ptr) char *reason = sql_reason(store->sql);
@@ -77,7 +99,7 @@ static int transact(struct postgres_store *store, struct store_op *const *ops, s
 {
     bool again = true;
     int err = ERR_UNAVAILABLE;
-    for (int tries = 0; again && tries < TRIES_MAX; tries++) {
+    for (int tries = 0; err < 0 && again && tries < TRIES_MAX; tries++) {
         if (tries > 1)
             usleep((useconds_t)MIN(tries, 20) * 1000);
         err = transact_once(store, ops, count, background, &again);
@@ -118,11 +140,22 @@ static void commit_one_by_one(struct postgres_store *store, struct store_op **op
     }
 }
 
+static bool background_waits(struct postgres_store *store, uint64_t now_ms)
+{
+    if (now_ms >= store->purging_from_ms) {
+        store->purging_from_ms = now_ms + PURGING_PAUSE_MS;
+        store->purging = true;
+    }
+    return now_ms >= store->background_from_ms && (store->purging || summaries_wait(&store->engine));
+}
+
 static void commit_group(struct postgres_store *store, struct store_op **ops, size_t count)
 {
     uint64_t now_ms = clock_mono_ms();
-    bool background = now_ms >= store->background_from_ms;
+    bool background = background_waits(store, now_ms);
     int err = transact(store, ops, count, background);
+    if (background && count > 0)
+        store->background_from_ms = now_ms + BACKGROUND_REST_MS;
     if (err < 0)
         store->background_from_ms = now_ms + BACKGROUND_PAUSE_MS;
     if (count > 0)
@@ -140,15 +173,6 @@ static void commit_group(struct postgres_store *store, struct store_op **ops, si
 }
 
 // --- The thread
-
-static bool background_waits(struct postgres_store *store, uint64_t now_ms)
-{
-    if (now_ms >= store->purging_from_ms) {
-        store->purging_from_ms = now_ms + PURGING_PAUSE_MS;
-        store->purging = true;
-    }
-    return now_ms >= store->background_from_ms && (store->purging || summaries_wait(&store->engine));
-}
 
 // Waits until there is something to do. Returns false when the store is closing and nothing is left.
 static bool next_group(struct postgres_store *store, struct store_op **ops, size_t *ret_count)

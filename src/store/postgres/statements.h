@@ -25,8 +25,8 @@
     /* Of those who make it at the same time, the first one has. */                                                    \
     X(META_MAKE, "INSERT INTO meta(name, value) VALUES(?1, ?2) ON CONFLICT(name) DO NOTHING")                          \
     /* All that a transaction will change, in one order for everybody. */                                              \
-    X(EXECUTIONS_LOCK, "SELECT " HEAD_COLUMNS " FROM executions WHERE id = ANY(CAST(?1 AS bigint[])) ORDER BY id "     \
-                       "FOR UPDATE")                                                                                   \
+    X(EXECUTIONS_LOCK, "SELECT " HEAD_COLUMNS ", CAST(CAST(xmin AS text) AS bigint) FROM executions WHERE id = "       \
+                       "ANY(CAST(?1 AS bigint[])) ORDER BY id FOR UPDATE")                                             \
     /* The first of each transaction. */                                                                               \
     X(WRITER_BEGINS, "INSERT INTO writers(sender, number, touched_ms) VALUES(?1, ?2, {now_ms}) ON CONFLICT(sender) "   \
                      "DO UPDATE SET number = excluded.number, touched_ms = excluded.touched_ms "                       \
@@ -39,6 +39,20 @@
       "UPDATE executions SET next_sequence = x.next, digest = x.digest, message_bytes = x.bytes FROM "                 \
       "unnest(CAST(?1 AS bigint[]), CAST(?2 AS bigint[]), CAST(?3 AS bigint[]), CAST(?4 AS bigint[])) "                \
       "AS x(id, next, digest, bytes) WHERE executions.id = x.id")                                                      \
+    /* The same, if all ?6 rows are as this server has left or read them. An error ends the transaction otherwise: the \
+       statements behind it, and COMMIT, have been sent already. */                                                    \
+    X(EXECUTIONS_GUESSED,                                                                                              \
+      "WITH moved AS (UPDATE executions SET next_sequence = x.next, digest = x.digest, message_bytes = x.bytes FROM "  \
+      "unnest(CAST(?1 AS bigint[]), CAST(?2 AS bigint[]), CAST(?3 AS bigint[]), CAST(?4 AS bigint[]), "                \
+      "CAST(?5 AS xid[])) AS x(id, next, digest, bytes, version) WHERE executions.id = x.id AND "                      \
+      "executions.xmin = x.version RETURNING 1) SELECT CASE WHEN count(*) = ?6 THEN 1 ELSE CAST('only ' || count(*) "  \
+      "|| ' executions are as they were: this transaction is begun again' AS integer) END FROM moved")                 \
+    X(CHUNKS_ADD,                                                                                                      \
+      "INSERT INTO chunks(execution, first, count, time_min, time_max, raw, merged, body) SELECT x.execution, "        \
+      "x.first, x.count, x.time_min, x.time_max, x.raw, false, substring(?9 FROM x.place FOR x.length) FROM "          \
+      "unnest(CAST(?1 AS bigint[]), CAST(?2 AS bigint[]), CAST(?3 AS integer[]), CAST(?4 AS bigint[]), CAST(?5 AS "    \
+      "bigint[]), CAST(?6 AS bigint[]), CAST(?7 AS integer[]), CAST(?8 AS integer[])) AS x(execution, first, count, "  \
+      "time_min, time_max, raw, place, length)")                                                                       \
     X(PRODUCER_FIND, "SELECT " PRODUCER_COLUMNS " FROM producers p WHERE execution = ?1 AND producer = ?2")            \
     X(PRODUCERS_FIND,                                                                                                  \
       "SELECT " PRODUCER_COLUMNS ", x.number FROM unnest(CAST(?1 AS bigint[]), CAST(?2 AS text[])) WITH ORDINALITY "   \

@@ -1,12 +1,11 @@
 // The parts of `chunks`: one for each day on which executions were made. Whatever the clock says is given by the test.
 #include "store/catalogue/parts.h"
 #include "store/postgres/days.h"
+#include "store/postgres/postgres_fixture.h"
 #include "store/postgres/postgres_store.h"
 #include "store/postgres/statements.h"
 #include "store/schema/schema.h"
 #include "store/sql/postgres.h"
-#include "store/sql_fixture.h"
-#include "store/store_fixture.h"
 
 #include <pthread.h>
 
@@ -14,65 +13,12 @@
 #define BEGIN   (20000 * DAY_MS + 3600000) // an hour after a day has begun
 #define WAIT_MS 60000
 
-static struct sql_fixture *engine;
-
-// --- With a store
-
-static char *database_of(const char *folder)
-{
-    char *name = xstrdup(strrchr(folder, '/') + 1);
-    for (char *at = name; *at; at++)
-        *at = *at == '-' ? '_' : (char)(*at >= 'A' && *at <= 'Z' ? *at - 'A' + 'a' : *at);
-    return name;
-}
-
-static int open_with(const char *folder, _Atomic int64_t *now_ms, struct store **ret)
-{
-    CLEANUP(free_ptr) char *name = database_of(folder);
-    CLEANUP(free_ptr) char *where = sql_fixture_database(engine, name);
-    CLEANUP(buf_release) struct buf error = {0};
-    const struct postgres_options options = {
-        .conninfo = where, .readers = 2, .merge_always = true, .now_ms = fixture_clock, .now_arg = now_ms};
-    return postgres_store_open(&options, &error, ret);
-}
-
-static int set_up(void **state)
-{
-    static const struct fixture_adapter adapter = {"postgres", open_with};
-    *state = fixture_new(&adapter);
-    return 0;
-}
-
-// With the statements of the log. The database is made if there is none of that name.
-static struct sql *connect_to(const char *name)
-{
-    CLEANUP(free_ptr) char *where = sql_fixture_database(engine, name);
-    CLEANUP(buf_release) struct buf reason = {0};
-    struct sql *sql = NULL;
-    assert_int_equal(sql_postgres_open(where, postgres_texts, &sql, &reason), 0);
-    return sql;
-}
-
-static struct sql *connect_beside(struct fixture *fixture)
-{
-    CLEANUP(free_ptr) char *name = database_of(fixture->folder);
-    return connect_to(name);
-}
-
-static int64_t number_of(struct sql *sql, const char *text)
-{
-    CLEANUP(sql_statement_free) struct sql_statement *get = sql_prepare(sql, text);
-    int64_t number = 0;
-    assert_int_equal(sql_number(get, &number), 0);
-    return number;
-}
-
 static int64_t number_for(struct sql *sql, const char *format, int64_t value)
 {
     CLEANUP(buf_release) struct buf text = {0};
     const char *at = strstr(format, "%N");
     buf_printf(&text, "%.*s%lld%s", (int)(at - format), format, (long long)value, at + 2);
-    return number_of(sql, buf_cstr(&text));
+    return fixture_number(sql, buf_cstr(&text));
 }
 
 static bool has_part(struct sql *sql, int64_t number)
@@ -101,7 +47,7 @@ static int64_t wait_for_day(struct sql *sql, int64_t not )
     uint64_t end = clock_mono_ms() + WAIT_MS;
     int64_t day = not ;
     while (day == not ) {
-        day = number_of(sql, "SELECT coalesce(max(number), 0) FROM chunk_days WHERE begun_ms > 1");
+        day = fixture_number(sql, "SELECT coalesce(max(number), 0) FROM chunk_days WHERE begun_ms > 1");
         assert_true(clock_mono_ms() < end);
     }
     return day;
@@ -130,7 +76,7 @@ static int64_t log_for_days(struct fixture *fixture, struct sql *sql, int64_t *r
 static void each_day_has_a_part_and_logs_that_were_begun_go_on_in_theirs(void **state)
 {
     struct fixture *fixture = *state;
-    CLEANUP(sql_fixture_close) struct sql *sql = connect_beside(fixture);
+    CLEANUP(sql_fixture_close) struct sql *sql = postgres_fixture_beside(fixture);
     int64_t rows[3];
     int64_t day = log_for_days(fixture, sql, rows, ARRAY_LEN(rows), false);
     assert_int_equal(day, log_part(rows[0]) + 2);
@@ -146,7 +92,7 @@ static void each_day_has_a_part_and_logs_that_were_begun_go_on_in_theirs(void **
 static void more_days_than_are_kept_prepared_can_be_read(void **state)
 {
     struct fixture *fixture = *state;
-    CLEANUP(sql_fixture_close) struct sql *sql = connect_beside(fixture);
+    CLEANUP(sql_fixture_close) struct sql *sql = postgres_fixture_beside(fixture);
     int64_t rows[SQL_PARTS + 3];
     log_for_days(fixture, sql, rows, ARRAY_LEN(rows), false);
     for (int times = 0; times < 2; times++)
@@ -161,7 +107,7 @@ static void more_days_than_are_kept_prepared_can_be_read(void **state)
         assert_int_equal(sql_row(at), 1);
         assert_int_equal(sql_i64(at, 0), 0);
     }
-    assert_int_equal(number_of(sql, "SELECT count(*) FROM pg_prepared_statements"), SQL_PARTS);
+    assert_int_equal(fixture_number(sql, "SELECT count(*) FROM pg_prepared_statements"), SQL_PARTS);
 }
 
 static int purge(struct fixture *fixture, int64_t row, const struct retention *rules)
@@ -174,7 +120,7 @@ static void a_day_goes_when_all_of_it_has_expired_and_the_others_stay(void **sta
 {
     struct fixture *fixture = *state;
     struct retention rules = {0};
-    CLEANUP(sql_fixture_close) struct sql *sql = connect_beside(fixture);
+    CLEANUP(sql_fixture_close) struct sql *sql = postgres_fixture_beside(fixture);
     int64_t rows[3], first;
     log_for_days(fixture, sql, rows, ARRAY_LEN(rows), true);
     first = log_part(rows[0]);
@@ -199,7 +145,7 @@ static void what_cannot_go_with_its_day_goes_by_itself(void **state)
 {
     struct fixture *fixture = *state;
     struct retention rules = {0};
-    CLEANUP(sql_fixture_close) struct sql *sql = connect_beside(fixture);
+    CLEANUP(sql_fixture_close) struct sql *sql = postgres_fixture_beside(fixture);
     int64_t rows[2];
     log_for_days(fixture, sql, rows, 1, true);
     int64_t day = log_part(rows[0]), account = fixture_account(fixture, "b");
@@ -230,7 +176,7 @@ static void what_cannot_go_with_its_day_goes_by_itself(void **state)
 static void an_append_whose_part_is_missing_makes_it(void **state)
 {
     struct fixture *fixture = *state;
-    CLEANUP(sql_fixture_close) struct sql *sql = connect_beside(fixture);
+    CLEANUP(sql_fixture_close) struct sql *sql = postgres_fixture_beside(fixture);
     int64_t row;
     log_for_days(fixture, sql, &row, 1, false);
     CLEANUP(free_ptr) char *drop = xasprintf("DROP TABLE chunks_%lld", (long long)log_part(row));
@@ -248,7 +194,7 @@ static int open_engine(void **state)
 {
     static int number;
     snprintf(present, sizeof(present), "days_%d", ++number);
-    *state = connect_to(present);
+    *state = postgres_fixture_connect(present);
     return 0;
 }
 
@@ -263,7 +209,7 @@ static int64_t day_after(struct sql *sql, int64_t now_ms)
 {
     static const struct logger none = {0};
     assert_int_equal(days_tend(sql, now_ms, &none), 0);
-    return number_of(sql, "SELECT last_value >> 32 FROM executions_id_seq");
+    return fixture_number(sql, "SELECT last_value >> 32 FROM executions_id_seq");
 }
 
 static void a_clock_that_is_wrong_makes_a_day_longer_or_shorter_and_no_number_smaller(void **state)
@@ -281,8 +227,8 @@ static void a_clock_that_is_wrong_makes_a_day_longer_or_shorter_and_no_number_sm
     assert_true(has_part(sql, day + 4));
     assert_true(has_part(sql, day + 5));
     // Of the days before nothing is left, as there was nothing.
-    assert_int_equal(number_of(sql, "SELECT count(*) FROM chunk_days"), 2);
-    assert_int_equal(number_of(sql, "SELECT count(*) FROM pg_inherits WHERE inhparent = 'chunks'::regclass"), 2);
+    assert_int_equal(fixture_number(sql, "SELECT count(*) FROM chunk_days"), 2);
+    assert_int_equal(fixture_number(sql, "SELECT count(*) FROM pg_inherits WHERE inhparent = 'chunks'::regclass"), 2);
 }
 
 static void a_number_that_was_gone_over_to_and_not_noted_is_noted(void **state)
@@ -294,7 +240,7 @@ static void a_number_that_was_gone_over_to_and_not_noted_is_noted(void **state)
     assert_int_equal(sql_exec(sql, set), 0);
     assert_int_equal(day_after(sql, BEGIN), day + 1);
     assert_true(has_part(sql, day + 2));
-    assert_int_equal(number_of(sql, "SELECT last_value & 255 FROM executions_id_seq"), 7);
+    assert_int_equal(fixture_number(sql, "SELECT last_value & 255 FROM executions_id_seq"), 7);
     assert_int_equal(day_after(sql, BEGIN + DAY_MS), day + 2);
 }
 
@@ -314,14 +260,14 @@ static void one_execution_that_is_kept_keeps_its_day(void **state)
     // What lies before the one that is kept is not looked at again.
     assert_int_equal(number_for(sql, "SELECT kept_from & 255 FROM chunk_days WHERE number = %N", day), 2);
     // Somebody reads: then it is tried again later, and nothing else is held up.
-    CLEANUP(sql_fixture_close) struct sql *other = connect_to(present);
+    CLEANUP(sql_fixture_close) struct sql *other = postgres_fixture_connect(present);
     assert_int_equal(sql_begin(other, SQL_READ), 0);
-    assert_int_equal(number_of(other, "SELECT count(*) FROM chunks"), 3);
+    assert_int_equal(fixture_number(other, "SELECT count(*) FROM chunks"), 3);
     assert_int_equal(sql_exec(sql, "UPDATE executions SET purged = 1"), 0);
     static const struct logger none = {0};
     assert_int_equal(days_tend(sql, BEGIN + DAY_MS, &none), ERR_UNAVAILABLE);
     assert_true(sql_again(sql));
-    assert_int_equal(number_of(other, "SELECT count(*) FROM chunks"), 3);
+    assert_int_equal(fixture_number(other, "SELECT count(*) FROM chunks"), 3);
     sql_rollback(other);
     day_after(sql, BEGIN + DAY_MS);
     assert_false(has_part(sql, day));
@@ -361,8 +307,8 @@ static void *tend_too(void *arg)
         int err = days_tend(sql, BEGIN + i / 3 * DAY_MS, &none);
         good = err == 0 || sql_again(sql);
         int64_t before = day;
-        day = number_of(sql, number_now);
-        good = good && day >= before && (day == 0 || has_part(sql, day) || number_of(sql, number_now) > day);
+        day = fixture_number(sql, number_now);
+        good = good && day >= before && (day == 0 || has_part(sql, day) || fixture_number(sql, number_now) > day);
     }
     return good ? sql : NULL;
 }
@@ -370,7 +316,7 @@ static void *tend_too(void *arg)
 static void two_who_look_after_days_at_once_do_each_thing_once(void **state)
 {
     struct sql *sql = *state;
-    CLEANUP(sql_fixture_close) struct sql *other = connect_to(present);
+    CLEANUP(sql_fixture_close) struct sql *other = postgres_fixture_connect(present);
     pthread_t thread;
     void *done = NULL;
     assert_int_equal(pthread_create(&thread, NULL, tend_too, other), 0);
@@ -381,8 +327,8 @@ static void two_who_look_after_days_at_once_do_each_thing_once(void **state)
     assert_true(day > 2); // who was behind has left it to the other, or had a clock that was wrong for it
     assert_int_equal(day_after(sql, BEGIN + 31 * DAY_MS), day + 1);
     day++;
-    assert_int_equal(number_of(sql, "SELECT count(*) FROM pg_inherits WHERE inhparent = 'chunks'::regclass"),
-                     number_of(sql, "SELECT count(*) FROM chunk_days"));
+    assert_int_equal(fixture_number(sql, "SELECT count(*) FROM pg_inherits WHERE inhparent = 'chunks'::regclass"),
+                     fixture_number(sql, "SELECT count(*) FROM chunk_days"));
     assert_true(has_part(sql, day) && has_part(sql, day + 1));
 }
 
@@ -402,31 +348,31 @@ static void what_was_there_becomes_the_first_part_without_being_written_anew(voi
         move(sql, to);
     assert_int_equal(sql_exec(sql, ADDED "'a', 'completed', 1), (1, 'b', 'completed', 1)"), 0);
     assert_int_equal(sql_exec(sql, "INSERT INTO chunks SELECT id, 0, 1, 1, 1, 1, true, 'x' FROM executions"), 0);
-    int64_t file = number_of(sql, "SELECT pg_relation_filenode('chunks')::bigint");
-    int64_t index = number_of(sql, "SELECT pg_relation_filenode('chunks_pkey')::bigint");
+    int64_t file = fixture_number(sql, "SELECT pg_relation_filenode('chunks')::bigint");
+    int64_t index = fixture_number(sql, "SELECT pg_relation_filenode('chunks_pkey')::bigint");
     move(sql, 26);
-    assert_int_equal(number_of(sql, "SELECT pg_relation_filenode('chunks_0')::bigint"), file);
-    assert_int_equal(number_of(sql, "SELECT pg_relation_filenode('chunks_0_pkey')::bigint"), index);
+    assert_int_equal(fixture_number(sql, "SELECT pg_relation_filenode('chunks_0')::bigint"), file);
+    assert_int_equal(fixture_number(sql, "SELECT pg_relation_filenode('chunks_0_pkey')::bigint"), index);
     int64_t day = day_after(sql, BEGIN);
     assert_int_equal(sql_exec(sql, ADDED "'c', 'completed', 1)"), 0);
     assert_int_equal(sql_exec(sql, "INSERT INTO chunks SELECT id, 0, 1, 1, 1, 1, true, 'x' FROM executions "
                                    "WHERE execution_id = 'c'"),
                      0);
-    assert_int_equal(number_of(sql, "SELECT count(*) FROM chunks_0"), 2);
+    assert_int_equal(fixture_number(sql, "SELECT count(*) FROM chunks_0"), 2);
     assert_int_equal(number_for(sql, "SELECT count(*) FROM chunks_%N", day), 1);
     // Back, and forward again: then all that there is by now is the first part.
     move(sql, 25);
-    assert_int_equal(number_of(sql, "SELECT pg_relation_filenode('chunks')::bigint"), file);
-    assert_int_equal(number_of(sql, "SELECT count(*) FROM chunks"), 3);
+    assert_int_equal(fixture_number(sql, "SELECT pg_relation_filenode('chunks')::bigint"), file);
+    assert_int_equal(fixture_number(sql, "SELECT count(*) FROM chunks"), 3);
     move(sql, 26);
-    assert_int_equal(number_of(sql, "SELECT count(*) FROM chunks_0"), 3);
+    assert_int_equal(fixture_number(sql, "SELECT count(*) FROM chunks_0"), 3);
     assert_int_equal(day_after(sql, BEGIN), day + 1);
-    assert_int_equal(number_of(sql, "SELECT count(*) FROM chunks"), 3);
+    assert_int_equal(fixture_number(sql, "SELECT count(*) FROM chunks"), 3);
 }
 
 int main(void)
 {
-#define WITH_STORE(test)  cmocka_unit_test_setup_teardown(test, set_up, fixture_tear_down)
+#define WITH_STORE(test)  cmocka_unit_test_setup_teardown(test, postgres_fixture_set_up, fixture_tear_down)
 #define WITH_ENGINE(test) cmocka_unit_test_setup_teardown(test, open_engine, close_engine)
     const struct CMUnitTest tests[] = {
         WITH_STORE(each_day_has_a_part_and_logs_that_were_begun_go_on_in_theirs),
@@ -441,13 +387,5 @@ int main(void)
         WITH_ENGINE(two_who_look_after_days_at_once_do_each_thing_once),
         WITH_ENGINE(what_was_there_becomes_the_first_part_without_being_written_anew),
     };
-    const char *missing = NULL;
-    engine = sql_fixture_new(SQL_POSTGRES, &missing);
-    if (!engine) {
-        print_message("skipped: %s\n", missing);
-        return 77;
-    }
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    sql_fixture_free(&engine);
-    return failed;
+    return POSTGRES_FIXTURE_RUN(tests);
 }

@@ -1,61 +1,22 @@
 // What only this adapter does: merging by another connection, transactions whose connection is lost, several servers on
 // one database. The conformance suite has the rest.
+#include "store/postgres/postgres_fixture.h"
 #include "store/postgres/postgres_private.h"
 #include "store/sql/postgres.h"
-#include "store/sql_fixture.h"
-#include "store/store_fixture.h"
 
 #include <pthread.h>
 
 #define TRIES 200
 
-static struct sql_fixture *engine;
-
-static char *database_of(const char *folder)
-{
-    CLEANUP(free_ptr) char *name = xstrdup(strrchr(folder, '/') + 1);
-    for (char *at = name; *at; at++)
-        *at = *at == '-' ? '_' : (char)(*at >= 'A' && *at <= 'Z' ? *at - 'A' + 'a' : *at);
-    return xstrdup(name);
-}
-
-static int open_with(const char *folder, _Atomic int64_t *now_ms, struct store **ret)
-{
-    CLEANUP(free_ptr) char *name = database_of(folder);
-    CLEANUP(free_ptr) char *where = sql_fixture_database(engine, name);
-    CLEANUP(buf_release) struct buf error = {0};
-    const struct postgres_options options = {
-        .conninfo = where, .readers = 2, .merge_always = true, .now_ms = fixture_clock, .now_arg = now_ms};
-    return postgres_store_open(&options, &error, ret);
-}
-
-static const struct fixture_adapter adapter = {"postgres", open_with};
-
-static int set_up(void **state)
-{
-    *state = fixture_new(&adapter);
-    return 0;
-}
-
-static int64_t number_of(struct sql *sql, const char *text)
-{
-    struct sql_statement *get = sql_prepare(sql, text);
-    int64_t number = 0;
-    assert_int_equal(sql_number(get, &number), 0);
-    sql_statement_free(&get);
-    return number;
-}
-
 // The server ends every connection to the test's database, as it does when it restarts or fails over.
 static void end_connections(struct fixture *fixture)
 {
-    CLEANUP(free_ptr) char *name = database_of(fixture->folder);
     CLEANUP(free_ptr)
     char *text = xasprintf("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE "
                            "datname = '%s'",
                            name);
-    CLEANUP(sql_fixture_close) struct sql *sql = sql_fixture_connect(engine);
-    number_of(sql, text);
+    CLEANUP(sql_fixture_close) struct sql *sql = sql_fixture_connect(postgres_fixture_engine());
+    fixture_number(sql, text);
 }
 
 // Appends one line; tries again as a runner does while the store is away.
@@ -75,15 +36,13 @@ static void many_small_appends_become_few_chunks(void **state)
 {
     struct fixture *fixture = *state;
     int64_t row = fixture_create(fixture, fixture_account(fixture, "a"), "e", STATUS_RUNNING);
-    CLEANUP(free_ptr) char *name = database_of(fixture->folder);
     for (uint64_t i = 0; i < 300; i++)
         append_line(fixture, row, i);
     assert_int_equal(fixture_complete_err(fixture, row, "p", 299), 0);
-    CLEANUP(free_ptr) char *where = sql_fixture_database(engine, name);
-    CLEANUP(sql_fixture_close) struct sql *sql = sql_fixture_connect_to(where);
+    CLEANUP(sql_fixture_close) struct sql *sql = postgres_fixture_beside(fixture);
     int64_t chunks = INT64_MAX;
     for (uint64_t end = clock_mono_ms() + 60000; chunks > 1 && clock_mono_ms() < end;)
-        chunks = number_of(sql, "SELECT count(*) FROM chunks");
+        chunks = fixture_number(sql, "SELECT count(*) FROM chunks");
     assert_int_equal(chunks, 1);
     assert_int_equal(fixture_read(fixture, row, 0, 1 << 20, NULL, NULL), 300);
 }
@@ -103,14 +62,12 @@ static void a_chunk_that_came_large_ends_where_it_did(void **state)
     for (uint64_t i = 0; i < 4000; i += 1000)
         append_large(fixture, row, i);
     assert_int_equal(fixture_complete_err(fixture, row, "p", 3999), 0);
-    CLEANUP(free_ptr) char *name = database_of(fixture->folder);
-    CLEANUP(free_ptr) char *where = sql_fixture_database(engine, name);
-    CLEANUP(sql_fixture_close) struct sql *sql = sql_fixture_connect_to(where);
+    CLEANUP(sql_fixture_close) struct sql *sql = postgres_fixture_beside(fixture);
     int64_t unmerged = INT64_MAX;
     for (uint64_t end = clock_mono_ms() + 60000; unmerged > 0 && clock_mono_ms() < end;)
-        unmerged = number_of(sql, "SELECT count(*) FROM unmerged");
+        unmerged = fixture_number(sql, "SELECT count(*) FROM unmerged");
     assert_int_equal(unmerged, 0);
-    assert_int_equal(number_of(sql, "SELECT count(*) FROM chunks WHERE merged AND first % 1000 = 0"), 4);
+    assert_int_equal(fixture_number(sql, "SELECT count(*) FROM chunks WHERE merged AND first % 1000 = 0"), 4);
 }
 
 static void a_lost_connection_costs_nothing_and_doubles_nothing(void **state)
@@ -147,7 +104,7 @@ static void a_query_after_a_lost_connection_is_answered(void **state)
 static struct sql *connect_with(const char *where, const char *more)
 {
     CLEANUP(free_ptr) char *conninfo = xasprintf("%s%s", where, more);
-    return sql_fixture_connect_to(conninfo);
+    return sql_fixture_postgres_fixture_connect(conninfo);
 }
 
 static int run(struct sql *sql, const char *text, bool *ret_again)
@@ -164,15 +121,14 @@ static void who_stands_still_in_a_transaction_holds_nobody_up_for_long(void **st
     struct fixture *fixture = *state;
     int64_t row = fixture_create(fixture, fixture_account(fixture, "a"), "e", STATUS_RUNNING);
     append_line(fixture, row, 0);
-    CLEANUP(free_ptr) char *name = database_of(fixture->folder);
-    CLEANUP(free_ptr) char *where = sql_fixture_database(engine, name);
+    CLEANUP(free_ptr) char *where = sql_fixture_database(postgres_fixture_engine(), name);
     static const char setting[] =
         "SELECT setting::bigint FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout'";
     CLEANUP(sql_fixture_close) struct sql *usual = connect_with(where, "");
-    assert_int_equal(number_of(usual, setting), 10000);
+    assert_int_equal(fixture_number(usual, setting), 10000);
     CLEANUP(sql_fixture_close)
     struct sql *still = connect_with(where, " options='-c idle_in_transaction_session_timeout=200'");
-    assert_int_equal(number_of(still, setting), 200);
+    assert_int_equal(fixture_number(still, setting), 200);
     assert_int_equal(sql_begin(still, SQL_WRITE), 0);
     bool again = false;
     assert_int_equal(run(still, "SELECT id FROM executions FOR UPDATE", &again), 0);
@@ -222,7 +178,7 @@ static void note_news(void *arg, const struct store_news *news)
 static struct store *second_server(struct fixture *fixture, struct heard *heard)
 {
     struct store *store = NULL;
-    assert_int_equal(open_with(fixture->folder, &fixture->now_ms, &store), 0);
+    assert_int_equal(postgres_fixture_open(fixture->folder, &fixture->now_ms, &store), 0);
     assert_string_equal(store_incarnation(store), store_incarnation(fixture->store));
     assert_int_equal(store_watch(store, note_changes, heard), 0);
     store_hear(store, note_news, heard);
@@ -299,10 +255,8 @@ static void a_server_hears_what_it_has_told_without_knowing(void **state)
     fixture->store = store;
     assert_int_equal(fixture_run(fixture, &revoke.op), 0);
     fixture->store = other;
-    CLEANUP(free_ptr) char *name = database_of(fixture->folder);
-    CLEANUP(free_ptr) char *where = sql_fixture_database(engine, name);
-    CLEANUP(sql_fixture_close) struct sql *sql = sql_fixture_connect_to(where);
-    int64_t transaction = number_of(sql, "SELECT transaction_id FROM news");
+    CLEANUP(sql_fixture_close) struct sql *sql = postgres_fixture_beside(fixture);
+    int64_t transaction = fixture_number(sql, "SELECT transaction_id FROM news");
     peers_unsure(postgres_store_of(store)->peers, (uint64_t)transaction + 1000000); // not over yet
     peers_unsure(postgres_store_of(store)->peers, (uint64_t)transaction);
     pthread_mutex_lock(&heard.mutex);
@@ -318,9 +272,7 @@ static void a_server_hears_what_it_has_told_without_knowing(void **state)
 static void no_index_holds_what_an_append_changes(void **state)
 {
     struct fixture *fixture = *state;
-    CLEANUP(free_ptr) char *name = database_of(fixture->folder);
-    CLEANUP(free_ptr) char *where = sql_fixture_database(engine, name);
-    CLEANUP(sql_fixture_close) struct sql *sql = sql_fixture_connect_to(where);
+    CLEANUP(sql_fixture_close) struct sql *sql = postgres_fixture_beside(fixture);
     static const char indexes[] =
         "SELECT count(*) FROM pg_depend d JOIN pg_class i ON i.oid = d.objid AND i.relkind = 'i' JOIN pg_attribute a "
         "ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid WHERE d.refclassid = 'pg_class'::regclass AND ";
@@ -330,15 +282,14 @@ static void no_index_holds_what_an_append_changes(void **state)
         "d.refobjid = 'producers'::regclass AND a.attname NOT IN ('execution', 'producer'))",
         indexes);
     CLEANUP(free_ptr) char *any = xasprintf("%sd.refobjid = 'executions'::regclass AND a.attname = 'is_long'", indexes);
-    assert_int_equal(number_of(sql, changed), 0);
-    assert_true(number_of(sql, any) > 0); // so the question finds what a condition names
+    assert_int_equal(fixture_number(sql, changed), 0);
+    assert_true(fixture_number(sql, any) > 0); // so the question finds what a condition names
 }
 
 static void a_group_whose_statement_fails_is_rolled_back_whole(void **state)
 {
     struct fixture *fixture = *state;
-    CLEANUP(free_ptr) char *name = database_of(fixture->folder);
-    CLEANUP(free_ptr) char *where = sql_fixture_database(engine, name);
+    CLEANUP(free_ptr) char *where = sql_fixture_database(postgres_fixture_engine(), name);
     CLEANUP(buf_release) struct buf reason = {0};
     static const char *const items[] = {"CREATE TABLE IF NOT EXISTS planted(id BIGINT PRIMARY KEY)",
                                         "INSERT INTO planted(id) VALUES(?1)", "SELECT count(*) FROM planted"};
@@ -369,7 +320,7 @@ static void a_group_whose_statement_fails_is_rolled_back_whole(void **state)
     assert_int_equal(sql_postgres_together(sql, SQL_POSTGRES_BEGIN, &insert, 1), 0);
     assert_int_equal(sql_run(insert, NULL), 0);
     assert_int_equal(sql_commit(sql), 0);
-    assert_int_equal(number_of(sql, "SELECT count(*) FROM planted"), 2);
+    assert_int_equal(fixture_number(sql, "SELECT count(*) FROM planted"), 2);
 }
 
 // --- Commits whose answer was lost
@@ -377,7 +328,7 @@ static void a_group_whose_statement_fails_is_rolled_back_whole(void **state)
 static struct sql *writers_connect(void)
 {
     struct sql *sql = NULL;
-    CLEANUP(free_ptr) char *where = sql_fixture_database(engine, "writers");
+    CLEANUP(free_ptr) char *where = sql_fixture_database(postgres_fixture_engine(), "writers");
     CLEANUP(buf_release) struct buf reason = {0};
     assert_int_equal(sql_postgres_open(where, postgres_texts, &sql, &reason), 0);
     return sql;
@@ -445,26 +396,26 @@ static void what_is_sent_with_its_commit_is_there_or_nothing_of_it(void **state)
         sql_reset(&parts[0]);
         sql_reset(&parts[1]);
         assert_int_equal(sql_rollback(sql), 0);
-        assert_int_equal(number_of(sql, "SELECT number FROM writers WHERE sender = 3"), 7);
+        assert_int_equal(fixture_number(sql, "SELECT number FROM writers WHERE sender = 3"), 7);
     }
-    assert_int_equal(number_of(sql, "SELECT count(*) FROM meta WHERE name IN ('one', 'two')"), 1);
+    assert_int_equal(fixture_number(sql, "SELECT count(*) FROM meta WHERE name IN ('one', 'two')"), 1);
 }
 
 static int64_t backend_of(struct sql *sql)
 {
-    return number_of(sql, "SELECT pg_backend_pid()");
+    return fixture_number(sql, "SELECT pg_backend_pid()");
 }
 
 static void a_connection_that_has_ended_meanwhile_costs_no_transaction(void **state)
 {
     (void)state;
-    CLEANUP(sql_fixture_close) struct sql *sql = sql_fixture_connect(engine);
-    CLEANUP(sql_fixture_close) struct sql *other = sql_fixture_connect(engine);
+    CLEANUP(sql_fixture_close) struct sql *sql = sql_fixture_connect(postgres_fixture_engine());
+    CLEANUP(sql_fixture_close) struct sql *other = sql_fixture_connect(postgres_fixture_engine());
     int64_t backend = backend_of(sql);
     CLEANUP(free_ptr) char *end = xasprintf("SELECT pg_terminate_backend(%lld, 10000)::int", (long long)backend);
-    assert_int_equal(number_of(other, end), 1);
+    assert_int_equal(fixture_number(other, end), 1);
     assert_int_equal(sql_begin(sql, SQL_WRITE), 0);
-    assert_int_equal(number_of(sql, "SELECT 7"), 7);
+    assert_int_equal(fixture_number(sql, "SELECT 7"), 7);
     assert_true(backend_of(sql) != backend);
     assert_int_equal(sql_commit(sql), 0);
 }
@@ -472,7 +423,7 @@ static void a_connection_that_has_ended_meanwhile_costs_no_transaction(void **st
 static void a_server_that_takes_no_more_writes_is_left(void **state)
 {
     (void)state;
-    CLEANUP(sql_fixture_close) struct sql *sql = sql_fixture_connect(engine);
+    CLEANUP(sql_fixture_close) struct sql *sql = sql_fixture_connect(postgres_fixture_engine());
     int64_t backend = backend_of(sql);
     assert_int_equal(sql_exec(sql, "SET default_transaction_read_only = on"), 0);
     assert_int_equal(sql_begin(sql, SQL_WRITE), 0);
@@ -487,29 +438,30 @@ static void a_server_that_takes_no_more_writes_is_left(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(many_small_appends_become_few_chunks, set_up, fixture_tear_down),
-        cmocka_unit_test_setup_teardown(a_chunk_that_came_large_ends_where_it_did, set_up, fixture_tear_down),
-        cmocka_unit_test_setup_teardown(no_index_holds_what_an_append_changes, set_up, fixture_tear_down),
-        cmocka_unit_test_setup_teardown(a_group_whose_statement_fails_is_rolled_back_whole, set_up, fixture_tear_down),
-        cmocka_unit_test_setup_teardown(a_lost_connection_costs_nothing_and_doubles_nothing, set_up, fixture_tear_down),
-        cmocka_unit_test_setup_teardown(a_query_after_a_lost_connection_is_answered, set_up, fixture_tear_down),
-        cmocka_unit_test_setup_teardown(who_stands_still_in_a_transaction_holds_nobody_up_for_long, set_up,
+        cmocka_unit_test_setup_teardown(many_small_appends_become_few_chunks, postgres_fixture_set_up,
                                         fixture_tear_down),
-        cmocka_unit_test_setup_teardown(the_end_of_a_log_is_told_to_other_servers, set_up, fixture_tear_down),
-        cmocka_unit_test_setup_teardown(news_reach_a_server_that_was_cut_off, set_up, fixture_tear_down),
-        cmocka_unit_test_setup_teardown(a_server_hears_what_it_has_told_without_knowing, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(a_chunk_that_came_large_ends_where_it_did, postgres_fixture_set_up,
+                                        fixture_tear_down),
+        cmocka_unit_test_setup_teardown(no_index_holds_what_an_append_changes, postgres_fixture_set_up,
+                                        fixture_tear_down),
+        cmocka_unit_test_setup_teardown(a_group_whose_statement_fails_is_rolled_back_whole, postgres_fixture_set_up,
+                                        fixture_tear_down),
+        cmocka_unit_test_setup_teardown(a_lost_connection_costs_nothing_and_doubles_nothing, postgres_fixture_set_up,
+                                        fixture_tear_down),
+        cmocka_unit_test_setup_teardown(a_query_after_a_lost_connection_is_answered, postgres_fixture_set_up,
+                                        fixture_tear_down),
+        cmocka_unit_test_setup_teardown(who_stands_still_in_a_transaction_holds_nobody_up_for_long,
+                                        postgres_fixture_set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(the_end_of_a_log_is_told_to_other_servers, postgres_fixture_set_up,
+                                        fixture_tear_down),
+        cmocka_unit_test_setup_teardown(news_reach_a_server_that_was_cut_off, postgres_fixture_set_up,
+                                        fixture_tear_down),
+        cmocka_unit_test_setup_teardown(a_server_hears_what_it_has_told_without_knowing, postgres_fixture_set_up,
+                                        fixture_tear_down),
         cmocka_unit_test(the_last_transaction_of_a_server_is_known_once_it_is_over),
         cmocka_unit_test(what_is_sent_with_its_commit_is_there_or_nothing_of_it),
         cmocka_unit_test(a_connection_that_has_ended_meanwhile_costs_no_transaction),
         cmocka_unit_test(a_server_that_takes_no_more_writes_is_left),
     };
-    const char *missing = NULL;
-    engine = sql_fixture_new(SQL_POSTGRES, &missing);
-    if (!engine) {
-        print_message("skipped: %s\n", missing);
-        return 77;
-    }
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    sql_fixture_free(&engine);
-    return failed;
+    return POSTGRES_FIXTURE_RUN(tests);
 }

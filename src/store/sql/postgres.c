@@ -17,6 +17,7 @@
 
 #define READ_ONLY "25006" // read_only_sql_transaction: it is not the primary any more
 #define NO_TABLE  "42P01" // undefined_table: the part of one, which has been dropped
+#define NOT_SO    "22P02" // invalid_text_representation: how a statement says that its condition does not hold
 #define NO_PART   "23514" // check_violation, which COPY reports if a row has no part to go to
 
 #define COPY_PART ((size_t)16 * 1024 * 1024) // given to libpq at once; it takes an int
@@ -79,7 +80,8 @@ static const struct {
     {"25P03", ERR_UNAVAILABLE, true}, // idle_in_transaction_session_timeout: this process stood still
     {READ_ONLY, ERR_UNAVAILABLE, false}, {"58030", ERR_UNAVAILABLE, false}, // io_error
     {"XX001", ERR_CORRUPT, false},       {"XX002", ERR_CORRUPT, false},
-    {NO_PART, ERR_UNAVAILABLE, true},    {"22021", ERR_INVALID, false}, // character_not_in_repertoire
+    {NOT_SO, ERR_UNAVAILABLE, true},     {NO_PART, ERR_UNAVAILABLE, true},
+    {"22021", ERR_INVALID, false}, // character_not_in_repertoire
 };
 
 static int error_of_state(struct postgres *postgres, const char *state)
@@ -515,6 +517,12 @@ int sql_postgres_together(struct sql *sql, unsigned bounds, struct sql_statement
         result_clear(&statement_of(statements[i])->result);
     err = connect_again(postgres);
     return err < 0 ? err : together(postgres, bounds, statements, count);
+}
+
+uint64_t sql_postgres_connection(const struct sql *sql)
+{
+    const struct postgres *postgres = postgres_of(sql);
+    return is_lost(postgres) ? 0 : postgres->generation;
 }
 
 bool sql_postgres_no_part(const struct sql *sql)

@@ -22,6 +22,8 @@ int sql_postgres_copy(struct sql *sql, const char *statement, struct str rows);
 // one numbers of transactions may come again. Not on a standby.
 #define SQL_POSTGRES_TIMELINE "('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint"
 
+// Tells one connection from those before it; 0: it is lost, and the next transaction makes another one.
+uint64_t sql_postgres_connection(const struct sql *sql);
 // Whether the last failure was a row that had no part of its table to go to.
 bool sql_postgres_no_part(const struct sql *sql);
 // Whether the connection is in a transaction that has failed: all that is left is to roll it back.

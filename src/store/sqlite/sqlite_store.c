@@ -96,7 +96,7 @@ static struct sqlite_store *store_new(const struct sqlite_options *options)
     store->engine.now_ms = tuning->now_ms;
     store->engine.now_arg = tuning->now_arg;
     hot_init(&store->hot);
-    transaction_init(&store->tx, &store->engine, true);
+    transaction_init(&store->tx, &store->engine);
     return store;
 }
 

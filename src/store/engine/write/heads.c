@@ -3,9 +3,9 @@
 #define HEADS_MAX          65536
 #define HEAD_PRODUCERS_MAX 64 // a head with more is dropped after the commit
 
-void heads_init(struct heads *heads, const struct session *session, bool keeps)
+void heads_init(struct heads *heads, const struct session *session)
 {
-    *heads = (struct heads){.session = session, .keeps = keeps};
+    *heads = (struct heads){.session = session};
     map_init(&heads->map);
     list_init(&heads->lru);
     list_init(&heads->touched);
@@ -24,11 +24,22 @@ static void head_drop(struct heads *heads, struct head *head)
     free(head);
 }
 
-void heads_release(struct heads *heads)
+void heads_forget(struct heads *heads)
 {
     LIST_FOR_EACH_SAFE(it, next, &heads->lru)
         head_drop(heads, CONTAINER_OF(it, struct head, lru));
+}
+
+void heads_release(struct heads *heads)
+{
+    heads_forget(heads);
     map_release(&heads->map);
+}
+
+void heads_begin(struct heads *heads, bool guesses)
+{
+    heads->round++;
+    heads->guesses = guesses;
 }
 
 struct store_change head_change(const struct head *head)
@@ -82,10 +93,20 @@ void head_set_outcome(struct head *head, const struct outcome *outcome)
     head->sealed_ms = outcome->sealed_ms;
 }
 
-static struct head *head_find(struct heads *heads, int64_t row)
+static struct head *head_known(const struct heads *heads, int64_t row)
 {
     struct map_node *node = map_find(&heads->map, str_n((const char *)&row, sizeof(row)));
     return node ? CONTAINER_OF(node, struct head, node) : NULL;
+}
+
+// What may be out of date is dropped.
+static struct head *head_find(struct heads *heads, int64_t row)
+{
+    struct head *head = head_known(heads, row);
+    if (!head || heads->guesses || head->round == heads->round)
+        return head;
+    head_drop(heads, head);
+    return NULL;
 }
 
 static struct head *head_add(struct heads *heads, int64_t row, const struct catalogue_head *found)
@@ -94,6 +115,7 @@ static struct head *head_add(struct heads *heads, int64_t row, const struct cata
     const struct log_engine *log = session->engine->log;
     struct head *head = xcalloc(1, sizeof(*head));
     head->row = row;
+    head->round = heads->round;
     head->account = found->account;
     head->batch_id = found->batch_id;
     head->workflow_id = found->workflow_id;
@@ -119,10 +141,12 @@ static void head_touch(struct heads *heads, struct head *head)
         list_push_back(&heads->touched, &head->touched);
 }
 
-void heads_take(struct heads *heads, int64_t row, const struct catalogue_head *found)
+void heads_take(struct heads *heads, int64_t row, const struct catalogue_head *found, uint32_t version)
 {
     if (!head_find(heads, row)) {
-        head_touch(heads, head_add(heads, row, found));
+        struct head *head = head_add(heads, row, found);
+        head->version = version;
+        head_touch(heads, head);
         return;
     }
     free(found->batch_id);
@@ -182,12 +206,27 @@ int heads_producer(struct heads *heads, struct head *head, struct str producer, 
     return err;
 }
 
+uint32_t heads_guess(const struct heads *heads, int64_t row, struct str producer)
+{
+    const struct head *head = head_known(heads, row);
+    bool known = head && head->sequence.status == STATUS_RUNNING && !head->sequence.sealed && !head->sequence.purged &&
+                 (producer.len == 0 || producer_find(head, producer));
+    return known ? head->version : 0;
+}
+
+void heads_written(struct heads *heads, int64_t row, uint32_t version)
+{
+    struct head *head = head_known(heads, row);
+    if (head)
+        head->version = version;
+}
+
 void heads_committed(struct heads *heads)
 {
     LIST_FOR_EACH_SAFE(it, next, &heads->touched) {
         struct head *head = CONTAINER_OF(it, struct head, touched);
         list_remove(&head->touched);
-        if (!heads->keeps || head->producer_count > HEAD_PRODUCERS_MAX)
+        if (head->producer_count > HEAD_PRODUCERS_MAX)
             head_drop(heads, head);
     }
     while (heads->map.count > HEADS_MAX)

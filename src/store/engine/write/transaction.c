@@ -1,9 +1,9 @@
 #include "store/engine/write/transaction.h"
 
-void transaction_init(struct transaction *tx, struct engine *engine, bool keeps_heads)
+void transaction_init(struct transaction *tx, struct engine *engine)
 {
     tx->session.engine = engine;
-    heads_init(&tx->heads, &tx->session, keeps_heads);
+    heads_init(&tx->heads, &tx->session);
 }
 
 void transaction_release(struct transaction *tx)

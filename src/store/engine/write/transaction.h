@@ -31,8 +31,7 @@ struct transaction {
     uint64_t summaries; // that were stored
 };
 
-// `keeps_heads`: what was read of executions is valid beyond the transaction, because nobody else writes.
-void transaction_init(struct transaction *tx, struct engine *engine, bool keeps_heads);
+void transaction_init(struct transaction *tx, struct engine *engine);
 void transaction_release(struct transaction *tx);
 void transaction_add_change(struct transaction *tx,
                             const struct store_change *change); // takes a reference to its chunk

@@ -1,0 +1,21 @@
+// What tests of this adapter share: stores in databases of their own, on one PostgreSQL for the test program.
+#pragma once
+
+#include "store/sql_fixture.h"
+#include "store/store_fixture.h"
+
+// Starts the PostgreSQL, runs the tests, and ends it. Returns what main() is to return; 77 if there is none here.
+#define POSTGRES_FIXTURE_RUN(tests) postgres_fixture_run((tests), ARRAY_LEN(tests))
+int postgres_fixture_run(const struct CMUnitTest *tests, size_t count);
+struct sql_fixture *postgres_fixture_engine(void);
+
+// A store that merges at once, and its tests' set-up: *state is a struct fixture, which fixture_tear_down ends.
+int postgres_fixture_set_up(void **state);
+// Opens it once more: another server of the same database. The folder's name tells the database.
+int postgres_fixture_open(const char *folder, _Atomic int64_t *now_ms, struct store **ret);
+char *postgres_fixture_conninfo(const struct fixture *fixture); // owned by the caller
+
+// Connects with the statements of the log. The database is made if there is none of that name.
+struct sql *postgres_fixture_connect(const char *name);
+struct sql *postgres_fixture_beside(const struct fixture *fixture); // to the store's
+int64_t fixture_number(struct sql *sql, const char *text);          // of a query for one number
