@@ -49,7 +49,8 @@
       "|| ' executions are as they were: this transaction is begun again' AS integer) END FROM moved")                 \
     X(CHUNKS_ADD,                                                                                                      \
       "INSERT INTO chunks(execution, first, count, time_min, time_max, raw, merged, body) SELECT x.execution, "        \
-      "x.first, x.count, x.time_min, x.time_max, x.raw, false, substring(?9 FROM x.place FOR x.length) FROM "          \
+      "x.first, x.count, x.time_min, x.time_max, x.raw, false, substring(CAST(?9 AS bytea) FROM x.place FOR "          \
+      "x.length) FROM "                                                                                                \
       "unnest(CAST(?1 AS bigint[]), CAST(?2 AS bigint[]), CAST(?3 AS integer[]), CAST(?4 AS bigint[]), CAST(?5 AS "    \
       "bigint[]), CAST(?6 AS bigint[]), CAST(?7 AS integer[]), CAST(?8 AS integer[])) AS x(execution, first, count, "  \
       "time_min, time_max, raw, place, length)")                                                                       \

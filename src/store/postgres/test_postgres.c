@@ -11,12 +11,9 @@
 // The server ends every connection to the test's database, as it does when it restarts or fails over.
 static void end_connections(struct fixture *fixture)
 {
-    CLEANUP(free_ptr)
-    char *text = xasprintf("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE "
-                           "datname = '%s'",
-                           name);
-    CLEANUP(sql_fixture_close) struct sql *sql = sql_fixture_connect(postgres_fixture_engine());
-    fixture_number(sql, text);
+    CLEANUP(sql_fixture_close) struct sql *sql = postgres_fixture_beside(fixture);
+    fixture_number(sql, "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = "
+                        "current_database() AND pid <> pg_backend_pid()");
 }
 
 // Appends one line; tries again as a runner does while the store is away.
@@ -104,7 +101,7 @@ static void a_query_after_a_lost_connection_is_answered(void **state)
 static struct sql *connect_with(const char *where, const char *more)
 {
     CLEANUP(free_ptr) char *conninfo = xasprintf("%s%s", where, more);
-    return sql_fixture_postgres_fixture_connect(conninfo);
+    return sql_fixture_connect_to(conninfo);
 }
 
 static int run(struct sql *sql, const char *text, bool *ret_again)
@@ -121,7 +118,7 @@ static void who_stands_still_in_a_transaction_holds_nobody_up_for_long(void **st
     struct fixture *fixture = *state;
     int64_t row = fixture_create(fixture, fixture_account(fixture, "a"), "e", STATUS_RUNNING);
     append_line(fixture, row, 0);
-    CLEANUP(free_ptr) char *where = sql_fixture_database(postgres_fixture_engine(), name);
+    CLEANUP(free_ptr) char *where = postgres_fixture_conninfo(fixture);
     static const char setting[] =
         "SELECT setting::bigint FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout'";
     CLEANUP(sql_fixture_close) struct sql *usual = connect_with(where, "");
@@ -289,7 +286,7 @@ static void no_index_holds_what_an_append_changes(void **state)
 static void a_group_whose_statement_fails_is_rolled_back_whole(void **state)
 {
     struct fixture *fixture = *state;
-    CLEANUP(free_ptr) char *where = sql_fixture_database(postgres_fixture_engine(), name);
+    CLEANUP(free_ptr) char *where = postgres_fixture_conninfo(fixture);
     CLEANUP(buf_release) struct buf reason = {0};
     static const char *const items[] = {"CREATE TABLE IF NOT EXISTS planted(id BIGINT PRIMARY KEY)",
                                         "INSERT INTO planted(id) VALUES(?1)", "SELECT count(*) FROM planted"};
