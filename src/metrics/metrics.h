@@ -106,6 +106,8 @@
     X(C, cold_reads_total, none, "ranges of cold chunks that were read")                                              \
     X(C, cold_read_bytes_total, none, "bytes of these ranges")                                                        \
     X(C, cold_read_failures_total, none, "times that who wanted cold chunks could not have them")                     \
+    X(C, cold_cache_hits_total, none, "cold chunks that were still in memory when somebody wanted them")              \
+    X(G, cold_cache_bytes, none, "bytes of cold chunks that are kept in memory")                                      \
     X(C, cold_packs_rewritten_total, none,                                                                            \
       "packs of which less than half was wanted, and the rest was put into a new one")                                \
     X(C, cold_packs_removed_total, none, "packs of which nothing was wanted any more")                                \

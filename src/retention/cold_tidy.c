@@ -28,24 +28,54 @@ static void name_anew(const char *object, int64_t now_ms, char ret[COLD_OBJECT_M
     snprintf(ret, COLD_OBJECT_MAX + 1, "%.*s%s.pack", slash ? (int)(slash + 1 - object) : 0, object, id);
 }
 
-// Puts what is wanted of the old pack into a new one. ERR_CORRUPT: it is not what was stored.
-static int gather(struct cold_mover *it, struct store_cold_sparse *sparse, struct cold_pack *pack)
+// What of several packs becomes one.
+struct gathering {
+    struct cold_pack pack;
+    struct cold_found *found; // with their places in it
+    size_t count;
+    uint64_t packs;
+    char object[COLD_OBJECT_MAX + 1]; // the first one
+};
+
+static void gathering_release(struct gathering *it)
+{
+    cold_pack_release(&it->pack);
+    free(TAKE_PTR(it->found));
+}
+
+static int check(const struct store_cold_sparse *sparse, uint64_t begin, const struct buf *range)
+{
+    for (size_t i = 0; i < sparse->ret_count; i++) {
+        const struct cold_place *place = &sparse->ret_found[i].place;
+        bool there = place->at - begin + place->len <= range->len;
+        if (!there || cold_checksum(str_n(range->data + (place->at - begin), place->len)) != place->checksum)
+            return ERR_CORRUPT;
+    }
+    return 0;
+}
+
+// Adds what is wanted of an old pack. ERR_CORRUPT: it is not what was stored, and nothing of it was added.
+static int gather(struct cold_mover *it, const struct store_cold_sparse *sparse, struct gathering *ret)
 {
     CLEANUP(buf_release) struct buf range = {0};
     struct object_store *objects = it->options.objects;
     const struct cold_place *last = &sparse->ret_found[sparse->ret_count - 1].place;
     uint64_t begin = sparse->ret_found[0].place.at, end = last->at + last->len;
     int err = objects->vtable->get(objects, sparse->ret_object, begin, (size_t)(end - begin), &range, it->reason);
-    for (size_t i = 0; i < sparse->ret_count && err == 0; i++) {
-        struct cold_found *found = &sparse->ret_found[i];
-        uint64_t at = found->place.at - begin, checksum = found->place.checksum;
-        if (at + found->place.len > range.len)
-            return ERR_CORRUPT;
-        found->place = cold_pack_add(pack, str_of(found->execution_id), found->first, found->count,
-                                     str_n(range.data + at, found->place.len));
-        err = found->place.checksum == checksum ? 0 : ERR_CORRUPT;
+    if (err == 0)
+        err = check(sparse, begin, &range);
+    if (err < 0)
+        return err;
+    if (ret->packs++ == 0)
+        snprintf(ret->object, sizeof(ret->object), "%s", sparse->ret_object);
+    ret->found = xrealloc(ret->found, (ret->count + sparse->ret_count) * sizeof(*ret->found));
+    for (size_t i = 0; i < sparse->ret_count; i++) {
+        struct cold_found *found = &ret->found[ret->count++];
+        *found = sparse->ret_found[i];
+        found->place = cold_pack_add(&ret->pack, str_of(found->execution_id), found->first, found->count,
+                                     str_n(range.data + (found->place.at - begin), found->place.len));
     }
-    return err;
+    return 0;
 }
 
 static bool is_left_alone(const struct cold_mover *it, int64_t pack)
@@ -66,47 +96,75 @@ static void leave_alone(struct cold_mover *it, int64_t pack)
     *first = (struct cold_damaged){pack, clock_mono_ms() + DAMAGED_MS};
 }
 
-static int rewrite(struct cold_mover *it, struct store_cold_sparse *sparse)
+static int send_gathered(struct cold_mover *it, struct gathering *gathered)
 {
-    struct cold_pack pack = {0};
     int64_t now_ms = clock_real_ms();
     char object[COLD_OBJECT_MAX + 1];
-    name_anew(sparse->ret_object, now_ms, object);
+    name_anew(gathered->object, now_ms, object);
     struct store_cold_swap swap = {
-        .object = object,
-        .made_ms = now_ms,
-        .from_pack = sparse->ret_pack,
-        .found = sparse->ret_found,
-        .count = sparse->ret_count,
-    };
-    int err = gather(it, sparse, &pack);
-    if (err == 0)
-        err = cold_send(it, &pack, &swap);
-    cold_pack_release(&pack);
+        .object = object, .made_ms = now_ms, .found = gathered->found, .count = gathered->count};
+    int err = cold_send(it, &gathered->pack, &swap);
     if (err == 0 && swap.ret_chunks > 0)
-        cold_count(it, METRIC_cold_packs_rewritten_total, 1);
-    if (err == 0)
-        it->sparse_after = sparse->ret_pack - 1; // it is empty now, and goes next
+        cold_count(it, METRIC_cold_packs_rewritten_total, gathered->packs);
+    return err;
+}
+
+static bool same_folder(const char *a, const char *b)
+{
+    const char *slash = strrchr(a, '/');
+    return slash && strncmp(a, b, (size_t)(slash + 1 - a)) == 0 && !strchr(b + (slash + 1 - a), '/');
+}
+
+// Whether it becomes part of the same pack: days stay whole.
+static bool joins(const struct gathering *gathered, const struct store_cold_sparse *sparse)
+{
+    return gathered->packs == 0 || (same_folder(gathered->object, sparse->ret_object) &&
+                                    gathered->count + sparse->ret_count <= COLD_CHUNKS_MAX);
+}
+
+// Whoever reads what is wrong is told; others are not kept waiting.
+static int pass_over(struct cold_mover *it, const struct store_cold_sparse *sparse, int err)
+{
     if (err != ERR_CORRUPT && err != ERR_NOT_FOUND)
-        return err ? err : 1;
+        return err;
     log_error(it->options.logger, "a pack of cold chunks is not what was stored", LOG_S("object", sparse->ret_object),
               LOG_S("error", error_word(err)));
     leave_alone(it, sparse->ret_pack);
-    return 1; // whoever reads it is told; others are not kept waiting
+    return 0;
+}
+
+// The next sparse pack. Returns 1 if there may be more to do, 0 behind the last one, or an error. *ret_ends: what was
+// gathered goes before it.
+static int take_sparse(struct cold_mover *it, struct gathering *gathered, bool *ret_ends)
+{
+    struct store_cold_sparse sparse = {.after = it->sparse_after};
+    int rc = cold_run(it, &sparse.op, STORE_COLD_SPARSE);
+    *ret_ends = rc == 0 && sparse.ret_pack != 0 && sparse.ret_count > 0 && !joins(gathered, &sparse);
+    bool taken = rc == 0 && !*ret_ends;
+    if (taken)
+        it->sparse_after = sparse.ret_pack;
+    if (taken && sparse.ret_pack != 0 && sparse.ret_count == 0)
+        rc = MIN(drop(it, sparse.ret_pack, sparse.ret_object), 0);
+    else if (taken && sparse.ret_pack != 0 && !is_left_alone(it, sparse.ret_pack))
+        rc = pass_over(it, &sparse, gather(it, &sparse, gathered));
+    if (rc == 0)
+        rc = sparse.ret_pack != 0;
+    store_op_release(&sparse.op);
+    return rc;
 }
 
 int cold_tidy(struct cold_mover *it)
 {
-    struct store_cold_sparse sparse = {.after = it->sparse_after};
-    int rc = cold_run(it, &sparse.op, STORE_COLD_SPARSE);
-    if (rc == 0)
-        it->sparse_after = sparse.ret_pack;
-    if (rc == 0 && sparse.ret_pack != 0 && sparse.ret_count == 0)
-        rc = drop(it, sparse.ret_pack, sparse.ret_object);
-    else if (rc == 0 && sparse.ret_pack != 0)
-        rc = is_left_alone(it, sparse.ret_pack) ? 1 : rewrite(it, &sparse);
-    store_op_release(&sparse.op);
-    return rc;
+    CLEANUP(gathering_release) struct gathering gathered = {0};
+    int64_t from = it->sparse_after;
+    bool ends = false;
+    int rc = 1;
+    while (rc == 1 && !ends && gathered.pack.bytes.len < COLD_PACK_BYTES && !atomic_load(&it->ends))
+        rc = take_sparse(it, &gathered, &ends);
+    int err = rc >= 0 && gathered.packs > 0 ? send_gathered(it, &gathered) : 0;
+    if (err == 0 && gathered.packs > 0)
+        it->sparse_after = from; // they are empty now, and go next
+    return rc < 0 ? rc : err < 0 ? err : rc == 1 || gathered.packs > 0;
 }
 
 // --- Orphans

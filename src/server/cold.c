@@ -47,6 +47,7 @@ int cold_open(const struct config *config, const struct cold_given *given, struc
     if (err)
         return err;
     struct cold *cold = xcalloc(1, sizeof(*cold));
+    size_t memory = memory_of(given->memory_max);
     cold->options = (struct cold_options){
         .store = given->store,
         .objects = objects,
@@ -63,7 +64,8 @@ int cold_open(const struct config *config, const struct cold_given *given, struc
                                               .arg = objects,
                                               .threads = (unsigned)config->cold_connections,
                                               .waiting_max = WAITING_MAX,
-                                              .memory_max = memory_of(given->memory_max),
+                                              .memory_max = memory,
+                                              .cache_max = MIN((size_t)config->cold_cache_bytes, memory / 2),
                                               .metrics = given->metrics,
                                               .logger = given->logger,
                                           });

@@ -93,6 +93,8 @@
       "s3://BUCKET/PREFIX that old logs move to (docs/s3.md#cold-logs), with the settings s3_…; none: all stay")       \
     X(T, cold_after, "0", 0, 0, false, "so long after its end a log moves there: 2d, 12h; 0: none does")               \
     X(N, cold_connections, 4, 1, 64, false, "reads of such logs from S3 at once")                                      \
+    X(N, cold_cache_bytes, 33554432, 0, 1099511627776, false,                                                          \
+      "bytes of such logs kept in memory once read; a sixteenth of memory_max (8 to 64 MiB) is the most. 0: none")     \
     X(T, jwt_issuers, "", 0, 0, true,                                                                                  \
       "file of the issuers whose JSON Web Tokens are taken (docs/jwt.md); it is read again")                           \
     X(N, failed_logins_max, 100, 1, 1000000, false,                                                                    \

@@ -2,6 +2,7 @@
 
 #include "loop/pool.h"
 #include "metrics/metrics.h"
+#include "store/cold_cache.h"
 #include "util/clock.h"
 #include "util/log.h"
 
@@ -19,6 +20,7 @@ struct cold_reads {
     struct log_limiter wrong;
     atomic_bool stopping;
     _Atomic size_t held;
+    struct cold_cache cache;
 };
 
 struct cold_wants {
@@ -102,6 +104,42 @@ void cold_wants_add(struct store_op *op, const struct cold_body *body)
 
 // --- Fetching
 
+// What the cache may have: it gives way to those that wait.
+static size_t cache_room(struct cold_reads *reads)
+{
+    size_t held = atomic_load(&reads->held), most = reads->source.memory_max;
+    return MIN(reads->source.cache_max, most - MIN(most, held));
+}
+
+static void tell_cached(struct cold_reads *reads)
+{
+    if (reads->source.metrics)
+        metrics_set(reads->source.metrics, METRIC_cold_cache_bytes, (int64_t)cold_cache_bytes(&reads->cache));
+}
+
+static void take_cached(struct cold_wants *wants)
+{
+    struct cold_reads *reads = wants->reads;
+    int64_t found = 0;
+    for (size_t i = 0; i < wants->count; i++) {
+        struct cold_body *body = &wants->bodies[i];
+        if (!is_wanted(body))
+            continue;
+        body->bytes = cold_cache_find(&reads->cache, body);
+        found += body->bytes != NULL;
+    }
+    if (reads->source.metrics)
+        metrics_add(reads->source.metrics, 0, METRIC_cold_cache_hits_total, found);
+}
+
+// A search goes through everything once, and would leave nothing of what others read.
+static void keep_body(struct cold_wants *wants, const struct cold_body *body)
+{
+    struct cold_reads *reads = wants->reads;
+    if (!wants->op->scan && reads->source.cache_max > 0)
+        cold_cache_keep(&reads->cache, body, cache_room(reads));
+}
+
 // Returns how many bodies from `at` on are read together.
 static size_t run_length(const struct cold_wants *wants, size_t at)
 {
@@ -161,8 +199,12 @@ static int read_again(struct cold_wants *wants, struct cold_body *body)
 {
     CLEANUP(buf_release) struct buf range = {0};
     int err = read_range(wants, body, body, &range);
-    if (err || take_body(body, body->place.at, &range))
+    if (err)
         return err;
+    if (take_body(body, body->place.at, &range)) {
+        keep_body(wants, body);
+        return 0;
+    }
     body->wrong = true;
     tell_wrong(wants->reads, body);
     return 0;
@@ -174,7 +216,9 @@ static int fetch_run(struct cold_wants *wants, size_t at, size_t n)
     struct cold_body *first = &wants->bodies[at];
     int err = read_range(wants, first, first + n - 1, &range);
     for (size_t i = 0; i < n && err == 0; i++) {
-        if (!take_body(&first[i], first->place.at, &range))
+        if (take_body(&first[i], first->place.at, &range))
+            keep_body(wants, &first[i]);
+        else
             err = read_again(wants, &first[i]);
     }
     return err;
@@ -193,6 +237,7 @@ static void forget_wanted(struct cold_wants *wants)
 static int fetch_all(struct cold_wants *wants)
 {
     int err = 0;
+    take_cached(wants);
     for (size_t at = 0, n = 1; at < wants->count && err == 0; at += n) {
         n = is_wanted(&wants->bodies[at]) ? run_length(wants, at) : 1;
         if (is_wanted(&wants->bodies[at]))
@@ -221,6 +266,7 @@ static void fetch(struct job *job)
         wants->away = true;
     if (err && reads->source.metrics)
         metrics_add(reads->source.metrics, 0, METRIC_cold_read_failures_total, 1);
+    tell_cached(reads);
     wants->store->vtable->submit(wants->store, op);
 }
 
@@ -235,6 +281,7 @@ bool cold_park(struct store *store, struct store_op *op)
     wants->reads = reads;
     wants->held += bytes;
     size_t held = atomic_fetch_add(&reads->held, bytes) + bytes;
+    cold_cache_shrink(&reads->cache, cache_room(reads));
     wants->store = store;
     wants->op = op;
     wants->job = (struct job){.account = op->account, .work = fetch};
@@ -255,14 +302,13 @@ int store_cold_serve(struct store *store, const struct store_cold_source *source
     struct cold_reads *reads = xcalloc(1, sizeof(*reads));
     reads->source = *source;
     pthread_mutex_init(&reads->lock, NULL);
+    cold_cache_init(&reads->cache);
     int err = pool_new(source->threads, (unsigned)source->waiting_max, &reads->pool);
-    if (err < 0) {
-        pthread_mutex_destroy(&reads->lock);
-        free(reads);
-        return ERR_NOMEM;
-    }
     store->cold = reads;
-    return 0;
+    if (err == 0)
+        return 0;
+    cold_free(store);
+    return ERR_NOMEM;
 }
 
 void cold_stop(struct store *store)
@@ -281,6 +327,7 @@ void cold_free(struct store *store)
 {
     if (!store->cold)
         return;
+    cold_cache_release(&store->cold->cache);
     pthread_mutex_destroy(&store->cold->lock);
     free(TAKE_PTR(store->cold));
 }

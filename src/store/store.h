@@ -138,6 +138,7 @@ struct store_cold_source {
     unsigned threads;
     size_t waiting_max; // queries that wait for a thread; more are ERR_COLD at once
     size_t memory_max;  // bytes that queries hold together; likewise
+    size_t cache_max;   // of them, bytes that are kept for those that come later, as long as nobody else wants them
     struct metrics *metrics;
     const struct logger *logger;
 };

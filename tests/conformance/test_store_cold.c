@@ -53,18 +53,32 @@ static void set_error(struct world *world, int err)
     pthread_mutex_unlock(&world->lock);
 }
 
-static int set_up(void **state)
+static int set_up_with(void **state, size_t cache_max)
 {
     fixture_set_up(state);
     struct world *world = xcalloc(1, sizeof(*world));
     world->fixture = *state;
     pthread_mutex_init(&world->lock, NULL);
-    const struct store_cold_source source = {
-        .read = read_object, .arg = world, .threads = 2, .waiting_max = 16, .memory_max = 64 << 20};
+    const struct store_cold_source source = {.read = read_object,
+                                             .arg = world,
+                                             .threads = 2,
+                                             .waiting_max = 16,
+                                             .memory_max = 64 << 20,
+                                             .cache_max = cache_max};
     assert_int_equal(store_cold_serve(world->fixture->store, &source), 0);
     world->account = fixture_account(world->fixture, "a");
     *state = world;
     return 0;
+}
+
+static int set_up(void **state)
+{
+    return set_up_with(state, 0);
+}
+
+static int set_up_cached(void **state)
+{
+    return set_up_with(state, 32 << 20);
 }
 
 static int tear_down(void **state)
@@ -260,6 +274,38 @@ static void what_lies_together_is_read_at_once(void **state)
     assert_int_equal(read.op.err, 0);
     assert_int_equal(read.ret_count, chunks);
     assert_int_equal(world->gets, 1);
+    store_op_release(&read.op);
+}
+
+static void what_was_read_is_not_fetched_again(void **state)
+{
+    struct world *world = *state;
+    int64_t row = make_sealed(world, "e", LINES);
+    uint64_t digest = digest_from(world, row, 0, 1 << 20);
+    move_all(world, 1, "v1/one.pack");
+    assert_int_equal(digest_from(world, row, 0, 1 << 20), digest);
+    unsigned gets = world->gets;
+    set_error(world, ERR_UNAVAILABLE);
+    assert_int_equal(digest_from(world, row, 0, 1 << 20), digest);
+    assert_int_equal(world->gets, gets);
+}
+
+static void what_a_search_reads_is_not_kept(void **state)
+{
+    struct world *world = *state;
+    int64_t row = make_sealed(world, "e", LINES);
+    move_all(world, 1, "v1/one.pack");
+    for (unsigned n = 1; n <= 2; n++) {
+        struct store_read read = {.op = {.kind = STORE_READ, .scan = true}, .row = row, .max_bytes = 64 << 20};
+        assert_int_equal(fixture_run(world->fixture, &read.op), 0);
+        assert_int_equal(world->gets, n);
+        store_op_release(&read.op);
+    }
+    assert_int_equal(read_err(world, row), 0);
+    unsigned gets = world->gets;
+    struct store_read read = {.op = {.kind = STORE_READ, .scan = true}, .row = row, .max_bytes = 64 << 20};
+    assert_int_equal(fixture_run(world->fixture, &read.op), 0); // it may use what others have read
+    assert_int_equal(world->gets, gets);
     store_op_release(&read.op);
 }
 
@@ -503,7 +549,6 @@ static void what_is_left_of_a_pack_is_written_anew(void **state)
     struct store_cold_swap swap = {.op.kind = STORE_COLD_SWAP,
                                    .object = "v1/two.pack",
                                    .made_ms = atomic_load(&world->fixture->now_ms),
-                                   .from_pack = sparse.ret_pack,
                                    .found = sparse.ret_found,
                                    .count = sparse.ret_count};
     assert_int_equal(fixture_run(world->fixture, &swap.op), 0);
@@ -573,6 +618,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_was_moved_is_read_as_before),
         TEST(what_lies_together_is_read_at_once),
+        cmocka_unit_test_setup_teardown(what_was_read_is_not_fetched_again, set_up_cached, tear_down),
+        cmocka_unit_test_setup_teardown(what_a_search_reads_is_not_kept, set_up_cached, tear_down),
         TEST(a_summary_counts_what_lies_elsewhere),
         TEST(while_it_is_away_warm_logs_are_read_and_cold_ones_later),
         TEST(what_is_not_what_was_stored_is_away_until_it_is_again),

@@ -49,7 +49,7 @@ class Moved:
 
     def __init__(self, root, engine):
         self.root, self.started = root, []
-        self.cold = Cold(self._start, "--s3-timeout-seconds", "2", engine=engine)
+        self.cold = Cold(self._start, "--s3-timeout-seconds", "2", "--cold-cache-bytes", "0", engine=engine)
         self.id = self.cold.seal(lines=3000)
         self.records = self.cold.api.logs(self.id)
         self.followed = [self.cold.seal(lines=500) for _ in range(2)]  # nobody has read them
@@ -118,7 +118,12 @@ def test_a_log_reads_the_same_after_it_was_moved(cold):
     it.cool()
     it.wait_moved()
     assert [views(it.api, id) for id in ids] == before
-    assert it.metric("reads_total") > 0 and it.metric("read_failures_total") == 0
+    reads = it.metric("reads_total")
+    assert reads > 0 and it.metric("read_failures_total") == 0
+    hits = it.metric("cache_hits_total")
+    assert len(it.api.logs(ids[0])) == 3000
+    assert it.metric("reads_total") == reads and it.metric("cache_hits_total") > hits
+    assert 0 < it.metric("cache_bytes") <= 32 << 20
     assert it.proxy.problems == []
 
 
@@ -271,9 +276,8 @@ def test_a_pack_is_written_anew_when_little_of_it_is_left_and_goes_with_the_last
     eventually(lambda: it.packs() == [], "nothing is left")
 
 
-def test_a_pack_that_is_damaged_keeps_no_other_from_being_tidied(cold):
-    """Of neither is much wanted. What cannot be written anew is told once."""
-    it = cold()
+def two_packs(it):
+    """Each of two logs, of which the first is nearly all of it."""
     packs, pairs = [], []
     for _ in range(2):
         pairs.append([it.seal(messages=[f"{i} {os.urandom(20).hex()}" for i in range(n)]) for n in (2000, 100)])
@@ -281,6 +285,34 @@ def test_a_pack_that_is_damaged_keeps_no_other_from_being_tidied(cold):
         it.wait_moved()
         it.cool("1h")
         packs += [key for key in it.packs() if key not in packs]
+    return packs, pairs
+
+
+def test_what_is_left_of_several_packs_becomes_one(cold):
+    it = cold("--s3-timeout-seconds", "1")
+    packs, pairs = two_packs(it)
+    records = [it.api.logs(small) for _, small in pairs]  # of S3, as they are cold
+    it.server.stop()
+    it.server.flags += ["--cold-cache-bytes", "0"]
+    it.proxy.fault = (
+        lambda request: error(503, "SlowDown") if request.kind == "put" and "pack" in request.path else None
+    )
+    it.server.restart()
+    for large, _ in pairs:
+        it.api.expect(200, "DELETE", f"{PATH}/{large}", query={"purge": "true"})
+    eventually(lambda: all(it.proxy.count("get", key) > 1 for key in packs), "of both little is wanted")
+    it.proxy.fault = lambda request: None
+    eventually(lambda: len(it.packs()) == 1 and it.packs()[0] not in packs, "one is left")
+    assert it.metric("packs_rewritten_total") == 2
+    assert [it.api.logs(small) for _, small in pairs] == records
+    lines = manifest(it.pack(it.packs()[0]))
+    assert {line[0] for line in lines} == {small for _, small in pairs}
+
+
+def test_a_pack_that_is_damaged_keeps_no_other_from_being_tidied(cold):
+    """Of neither is much wanted. What cannot be written anew is told once."""
+    it = cold()
+    packs, pairs = two_packs(it)
     it.cool()
     damaged, whole = packs
     good = it.pack(damaged)

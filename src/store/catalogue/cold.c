@@ -296,11 +296,12 @@ int catalogue_cold_own(struct sql *sql, const struct store_cold_own *own)
     return copy_meta_set(sql, OWNER, buf_str(&marks));
 }
 
-static void found_of(const struct sql_statement *row, struct cold_found *ret)
+static void found_of(const struct sql_statement *row, int64_t pack, struct cold_found *ret)
 {
     struct str id = sql_text(row, 7);
     *ret = (struct cold_found){
         .row = sql_i64(row, 0),
+        .pack = pack,
         .first = sql_u64(row, 1),
         .count = (uint32_t)sql_u64(row, 2),
         .raw = (size_t)sql_u64(row, 3),
@@ -324,7 +325,7 @@ int catalogue_cold_sparse(struct sql *sql, struct store_cold_sparse *query)
     sql_bind_i64(chunks, 1, query->ret_pack);
     sql_bind_i64(chunks, 2, COLD_CHUNKS_MAX);
     while ((rc = sql_row(chunks)) == 1)
-        found_of(chunks, found_new(&query->ret_found, &query->ret_count, &cap));
+        found_of(chunks, query->ret_pack, found_new(&query->ret_found, &query->ret_count, &cap));
     return rc;
 }
 

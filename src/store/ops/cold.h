@@ -18,6 +18,7 @@ struct cold_cursor { // how far a pass has come; all 0: it begins
 
 struct cold_found { // one body
     int64_t row;
+    int64_t pack; // in which it lies; 0: in the store
     uint64_t first;
     uint32_t count;
     size_t raw;
@@ -78,8 +79,7 @@ struct store_cold_swap {
     int64_t node; // that holds LEASE_COLD, with this epoch, since before it was sent; 0: is not asked for
     uint64_t epoch;
     const char *object;
-    int64_t made_ms;   // before it was sent
-    int64_t from_pack; // they lie in this pack; 0: in the store
+    int64_t made_ms; // before it was sent
     const struct cold_found *found;
     size_t count;        // 0: only `rows`
     const int64_t *rows; // of these executions nothing is left to be moved

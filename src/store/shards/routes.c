@@ -81,7 +81,7 @@
     X(MIRROR_PLACES, go_by_row, {ROW(mirror_places, row)})                                                    \
     X(COLD_DROP, go_by_row, {ROW(cold_drop, pack)})                                                           \
     X(LEASE, go_lease, {ROW(lease, subject)})                                                                 \
-    X(COLD_SWAP, go_cold_swap, {ROW(cold_swap, from_pack)})                                                   \
+    X(COLD_SWAP, go_cold_swap, NONE)                                                                          \
     X(ARTIFACT_PUT, go_artifact_put, {ROW(artifact_put, row)})                                                \
     /* In one of them; which one is known by its identifier, or chosen. */                                    \
     X(CREATE, go_create, {ROW(create, execution.row)})                                                        \

@@ -95,7 +95,7 @@ static void swapped(struct task *task)
 void go_cold_swap(struct shards *shards, struct store_op *op)
 {
     const struct store_cold_swap *swap = CONTAINER_OF(op, struct store_cold_swap, op);
-    int64_t of = swap->count > 0 ? swap->found[0].row : swap->row_count > 0 ? swap->rows[0] : swap->from_pack;
+    int64_t of = swap->count > 0 ? swap->found[0].row : swap->row_count > 0 ? swap->rows[0] : 0;
     struct member *member = member_at(shards, of);
     if (!member) {
         refuse(op, ERR_NOT_FOUND);
@@ -110,6 +110,7 @@ void go_cold_swap(struct shards *shards, struct store_op *op)
     for (size_t i = 0; i < swap->count; i++) {
         found[i] = swap->found[i];
         found[i].row = store_row_within(found[i].row);
+        found[i].pack = store_row_within(found[i].pack);
     }
     for (size_t i = 0; i < swap->row_count; i++)
         rows[i] = store_row_within(swap->rows[i]);

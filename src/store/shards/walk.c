@@ -100,8 +100,10 @@ static void cold_outward(const struct member *member, struct store_op *op)
 static void sparse_outward(const struct member *member, struct store_op *op)
 {
     struct store_cold_sparse *sparse = OP(store_cold_sparse);
-    for (size_t i = 0; i < sparse->ret_count; i++)
+    for (size_t i = 0; i < sparse->ret_count; i++) {
         sparse->ret_found[i].row = row_outside(member, sparse->ret_found[i].row);
+        sparse->ret_found[i].pack = row_outside(member, sparse->ret_found[i].pack);
+    }
 }
 
 static void quiet_nothing(struct store_op *op)

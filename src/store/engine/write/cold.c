@@ -2,16 +2,15 @@
 #include "store/engine/write/commit.h"
 
 // What was purged meanwhile stays out.
-static int move_one(struct transaction *tx, const struct store_cold_swap *swap, const struct cold_found *it,
-                    int64_t pack, bool *ret_done)
+static int move_one(struct transaction *tx, const struct cold_found *it, int64_t pack, bool *ret_done)
 {
     struct head *head;
     *ret_done = false;
     int err = heads_get(&tx->heads, it->row, &head);
     if (err < 0 || head->sequence.purged || !head->sequence.sealed)
         return err == ERR_NOT_FOUND ? 0 : err;
-    return swap->from_pack ? catalogue_cold_move(tx->session.sql, it, swap->from_pack, pack, ret_done)
-                           : catalogue_cold_chill(tx->session.sql, it, pack, ret_done);
+    return it->pack ? catalogue_cold_move(tx->session.sql, it, it->pack, pack, ret_done)
+                    : catalogue_cold_chill(tx->session.sql, it, pack, ret_done);
 }
 
 static int move_all(struct transaction *tx, struct store_cold_swap *swap)
@@ -21,7 +20,7 @@ static int move_all(struct transaction *tx, struct store_cold_swap *swap)
     int err = catalogue_cold_pack_add(sql, swap->object, swap->made_ms, &pack);
     for (size_t i = 0; i < swap->count && err == 0; i++) {
         bool done;
-        err = move_one(tx, swap, &swap->found[i], pack, &done);
+        err = move_one(tx, &swap->found[i], pack, &done);
         swap->ret_chunks += err == 0 && done;
         swap->ret_bytes += err == 0 && done ? swap->found[i].place.len : 0;
     }
