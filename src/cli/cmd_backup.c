@@ -51,7 +51,8 @@ static int wanted_path(struct cli *cli, char **ret)
     return 0;
 }
 
-static int ask_server(struct cli *cli, char **ret_path)
+// *ret_others: how many copies of other stores lie beside it.
+static int ask_server(struct cli *cli, char **ret_path, size_t *ret_others)
 {
     CLEANUP(client_free) struct client *client = NULL;
     CLEANUP(json_free) json_t *made = NULL;
@@ -70,31 +71,54 @@ static int ask_server(struct cli *cli, char **ret_path)
     if (!path)
         return cli_fail(cli, ERR_MALFORMED, "the server's answer has no path");
     *ret_path = xstrdup(path);
+    *ret_others = json_array_size(json_object_get(made, "others"));
     return 0;
+}
+
+static char *path_of(const char *path, size_t number)
+{
+    return number == 0 ? xstrdup(path) : xasprintf("%s.%zu", path, number);
+}
+
+static int move_one(struct cli *cli, const char *made, const char *wanted, size_t number)
+{
+    CLEANUP(free_ptr) char *from = path_of(made, number), *to = path_of(wanted, number);
+    int err = file_move(from, to);
+    if (err == 0)
+        return 0;
+    return cli_fail(cli, err == -EEXIST ? ERR_CONFLICT : ERR_IO,
+                    "the backup is %s on the server's machine, and cannot be moved to %s: %s", from, to,
+                    strerror(-err));
+}
+
+static void tell_paths(const struct cli *cli, const char *path, size_t others, struct buf *out)
+{
+    for (size_t i = 0; i <= others; i++) {
+        CLEANUP(free_ptr) char *one = path_of(path, i);
+        if (!cli_json(cli)) {
+            buf_printf(out, "%s\n", one);
+            continue;
+        }
+        buf_append_text(out, i == 0 ? "{\"path\":" : i == 1 ? ",\"others\":[" : ",");
+        buf_append_json_string(out, str_of(one));
+    }
+    if (cli_json(cli))
+        buf_append_text(out, others > 0 ? "]}\n" : "}\n");
 }
 
 static int run_backup(struct cli *cli)
 {
     CLEANUP(free_ptr) char *wanted = NULL, *made = NULL;
     CLEANUP(buf_release) struct buf out = {0};
+    size_t others = 0;
     int code = wanted_path(cli, &wanted);
     if (code == 0)
-        code = ask_server(cli, &made);
+        code = ask_server(cli, &made, &others);
+    for (size_t i = 0; i <= others && wanted && code == 0; i++)
+        code = move_one(cli, made, wanted, i);
     if (code)
         return code;
-    int err = wanted ? file_move(made, wanted) : 0;
-    if (err)
-        return cli_fail(cli, err == -EEXIST ? ERR_CONFLICT : ERR_IO,
-                        "the backup is %s on the server's machine, and cannot be moved to %s: %s", made, wanted,
-                        strerror(-err));
-    const char *path = wanted ? wanted : made;
-    if (cli_json(cli)) {
-        buf_append_text(&out, "{\"path\":");
-        buf_append_json_string(&out, str_of(path));
-        buf_append_text(&out, "}\n");
-    } else {
-        buf_printf(&out, "%s\n", path);
-    }
+    tell_paths(cli, wanted ? wanted : made, others, &out);
     return cli_print(cli, &out);
 }
 
@@ -102,16 +126,19 @@ const struct cli_command cmd_backup = {
     .name = "backup",
     .summary = "write a consistent copy of a running server's store",
     .usage = "[FILE]",
-    .description = "The server writes a consistent copy of its store while it goes on serving, without the room that "
-                   "purged logs have left: beneath the folder "
-                   "that its setting backup_dir names, DATA/backups unless it says otherwise, named after the time. "
-                   "With FILE the copy is then moved there. "
-                   "What is printed is its path. An existing file is left alone.\n\n"
-                   "Files in S3 and logs that were moved there (cold) are not in it, only where they lie: keep the "
-                   "bucket too.\n\n"
-                   "`runnel restore` puts a copy in the place of the store. A server that is started on one knows that "
-                   "it is one: producers and followers are "
-                   "told what is not in it, nothing goes missing silently.",
+    .description =
+        "The server writes a consistent copy of its store while it goes on serving, without the room that "
+        "purged logs have left: beneath the folder "
+        "that its setting backup_dir names, DATA/backups unless it says otherwise, named after the time. "
+        "With FILE the copy is then moved there. "
+        "What is printed is its path. An existing file is left alone. Of a server with several stores (shards) "
+        "all are copied, the others as FILE.1, FILE.2 and so on.\n\n"
+        "Files in S3 and logs that were moved there (cold) are not in it, only where they lie: keep the "
+        "bucket too.\n\n"
+        "`runnel restore` puts a copy in the place of the store (of several, each in its own). A server that is "
+        "started on one knows that "
+        "it is one: producers and followers are "
+        "told what is not in it, nothing goes missing silently.",
     .options =
         (const struct cli_option[]){
             {'o', "output", CLI_VALUE, "FORMAT", "text or json"},

@@ -1,9 +1,11 @@
 """Several stores as one: executions lie in one of them and stay there, lists merge, and a store is added under load."""
 
+import os
 import sqlite3
 
 import pytest
 from support.api import eventually
+from support.cli import Cli
 from support.postgres import Postgres, roomy_folder, shared
 from support.process import Process
 from support.server import clean_env
@@ -171,6 +173,33 @@ def test_accounts_are_suspended_and_kept_in_every_store(two):
     eventually(told, "the other store has heard of it")
 
 
+def test_a_backup_is_of_all_stores_and_each_is_restored(two, tmp_path):
+    server, one = two
+    api, cli = server.api(), Cli(tmp_path / "home", server)
+    ids = [api.create() for _ in range(12)]
+    for execution_id in ids:
+        api.append(execution_id, {"message": "before"})
+    path = tmp_path / "copy.db"
+    assert cli.ok("backup", path).text().split() == [str(path), f"{path}.1"]
+    (server.data / "backups" / "next.db.1").write_text("")
+    refused = api.post("/api/v1/backup", {"path": "next.db"})
+    assert refused.code == "conflict" and "store 1" in refused.json()["error"]["message"]
+    (server.data / "backups" / "other.db").write_text("")
+    assert api.post("/api/v1/backup", {"path": "other.db"}).code == "conflict"
+    assert sorted(os.listdir(server.data / "backups")) == ["next.db.1", "other.db"]  # none that is not whole
+    api.append(ids[0], {"message": "after"})
+    api.create()
+    api.expect(201, "POST", "/api/v1/accounts", {"name": "after"})
+    server.stop()
+    cli.ok("restore", "--data", server.data, path)
+    assert "restored from an older copy" in refusal(server, one)
+    cli.ok("restore", "--data", one, f"{path}.1")
+    with_shards(server, one).start()
+    assert sorted(pages(server.api(), 5)) == sorted(ids)
+    for execution_id in ids:
+        assert server.api().messages(execution_id) == ["before"]
+
+
 class Database:
     """One of its own in an engine that others use after it."""
 
@@ -215,6 +244,8 @@ def test_a_database_that_is_away_keeps_only_what_lies_in_it(servers, databases):
     there = other.executions()
     here = [e for e in ids if e not in there]
     assert here and there
+    backup = api.post("/api/v1/backup", {"path": "a.db"})
+    assert backup.status == 501 and "the first one (store) last" in backup.json()["error"]["message"]
     other.stop()
     for execution_id in here:
         api.append(execution_id, {"message": "meanwhile"})

@@ -2008,7 +2008,7 @@ export interface components {
                 [key: string]: unknown;
             } | null;
             parallel?: number | null;
-            /** @description With more failures nothing more is started. */
+            /** @description With more failures nothing more is started. A lost job counts once it is known not to come back. */
             max_fails?: string | null;
             keep_open?: boolean | null;
             /** @description Of all its jobs, as in NewExecution, also of those that are added later; what a job says itself goes before. */
@@ -3467,6 +3467,8 @@ export interface operations {
                 content: {
                     "application/json": {
                         path: string;
+                        /** @description Of a server with several stores: the copies of the others, beside that of the first one. */
+                        others?: string[];
                     };
                 };
             };

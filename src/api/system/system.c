@@ -98,6 +98,16 @@ struct backup {
     char *name;
 };
 
+static void add_others(struct json_writer *json, const struct store_backup *backup)
+{
+    json_open_array(json, "others");
+    for (unsigned i = 1; i <= backup->ret_others; i++) {
+        CLEANUP(free_ptr) char *path = xasprintf("%s.%u", backup->ret_path, i);
+        json_add_text(json, NULL, path);
+    }
+    json_close(json);
+}
+
 static void backup_done(struct store_op *op)
 {
     struct backup *it = CONTAINER_OF(op, struct backup, backup.op);
@@ -107,6 +117,8 @@ static void backup_done(struct store_op *op)
         struct json_writer json = json_writer_to(&text);
         json_open_object(&json, NULL);
         json_add_text(&json, "path", it->backup.ret_path);
+        if (it->backup.ret_others > 0)
+            add_others(&json, &it->backup);
         json_close(&json);
         call_answer(it->call, 201, &json);
     } else if (op->err == ERR_INVALID) {

@@ -63,6 +63,13 @@ static int join_first(struct sql *sql, struct store_shard_join *join, struct str
     return mark_write(sql, join);
 }
 
+static int highest_account(struct sql *sql, int64_t *ret)
+{
+    CLEANUP(sql_statement_free)
+    struct sql_statement *highest = sql_prepare(sql, "SELECT coalesce(max(id), 0) FROM accounts");
+    return sql_number(highest, ret);
+}
+
 int catalogue_shard_join(struct sql *sql, struct store_shard_join *join, struct str incarnation, int64_t now_ms)
 {
     CLEANUP(buf_release) struct buf text = {0};
@@ -70,6 +77,8 @@ int catalogue_shard_join(struct sql *sql, struct store_shard_join *join, struct 
     join->ret_set[0] = '\0';
     join->ret_now_ms = now_ms;
     int rc = sql_run(alone, NULL);
+    if (rc == 0)
+        rc = highest_account(sql, &join->ret_account);
     if (rc == 0)
         rc = copy_meta_get(sql, MARK, &text);
     if (rc < 0)

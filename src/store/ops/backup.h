@@ -12,6 +12,9 @@ struct store_backup {
     struct str folder; // absolute; made if it does not exist
     struct str name;   // beneath `folder`; folders in it must exist, and none may be a symbolic link
     char *ret_path;    // of the copy
-    char *ret_reason;  // what went wrong, for people; may be NULL
+    // Of several stores (store/shards/) it is the first one's; those of so many others lie beside it, as PATH.1,
+    // PATH.2, …
+    unsigned ret_others;
+    char *ret_reason; // what went wrong, for people; may be NULL
     // ERR_CONFLICT if the file exists or another backup is under way; ERR_INVALID for a name that leads elsewhere.
 };

@@ -24,8 +24,9 @@ struct store_shard_join {
     char ret_set[SHARD_SET_MAX];
     unsigned ret_number, ret_stores, ret_closed;
     int64_t ret_changed_ms;              // when it came to them; of the home, when one came or was closed or opened
-    int64_t ret_now_ms;                  // by the store\'s clock
+    int64_t ret_now_ms;                  // by the store's clock
     char ret_incarnation[SHARD_SET_MAX]; // that the store had then
+    int64_t ret_account;                 // the highest row of an account that it has; 0: none
 };
 
 struct account_row { // as the home has it

@@ -79,6 +79,8 @@ static void tell_conflict(const struct shards *shards, const struct member *memb
 static int told(const struct shards *shards, const struct member *member, const char *set,
                 const struct store_shard_join *join, int err, struct buf *ret_error)
 {
+    if (ret_error->len > 0)
+        return err;
     if (err == ERR_CONFLICT)
         tell_conflict(shards, member, set, join, ret_error);
     else if (err < 0)
@@ -103,6 +105,21 @@ static int ask_home(struct shards *shards, struct buf *ret_error)
     return told(shards, home, shards->set, &join, err, ret_error);
 }
 
+// Else the home would give their numbers to others, who would have what lies there.
+static int check_accounts(const struct member *member, int64_t highest, struct buf *ret_error)
+{
+    struct store_shard_join join = {.op.kind = STORE_SHARD_JOIN, .asks = true};
+    const struct member *home = home_of(member->shards);
+    int err = run(home->store, &join);
+    if (err < 0 || highest <= join.ret_account)
+        return err;
+    buf_printf(ret_error,
+               "%s has accounts that %s does not know, which was restored from an older copy, it seems: restore both "
+               "from copies that were made together, or the first one from a later copy",
+               member->name, home->name);
+    return ERR_CONFLICT;
+}
+
 // One that came before, and knows nothing of it, is another one, such as the folder where a disk is not mounted.
 static int join_one(const struct member *member, struct store *store, bool *ret_changed, struct buf *ret_error)
 {
@@ -118,6 +135,8 @@ static int join_one(const struct member *member, struct store *store, bool *ret_
     join.asks = false;
     if (err == 0)
         err = run(store, &join);
+    if (err == 0)
+        err = check_accounts(member, join.ret_account, ret_error);
     *ret_changed = err == 0 && strcmp(join.ret_incarnation, store_incarnation(store)) != 0;
     return told(shards, member, shards->set, &join, err, ret_error);
 }

@@ -54,7 +54,6 @@
     X(BLOB_FIND, go_home, NONE)                                                                               \
     X(BLOBS_FIND, go_home, NONE)                                                                              \
     X(COLD_OWN, go_home, NONE)                                                                                \
-    X(BACKUP, go_home, NONE) /* is refused before */                                                          \
     /* Where the execution lies. */                                                                           \
     X(CLAIM, go_by_row, {ROW(claim, row), ROW(claim, ret_execution.row)})                                     \
     X(APPEND, go_by_row, {ROW(append, row)})                                                                  \
@@ -106,6 +105,7 @@
     X(COLD_SPARSE, go_walk, {ROW(cold_sparse, after), ROW(cold_sparse, ret_pack)})                            \
     X(LEASE_ADOPT, go_lease_adopt, NONE)                                                                      \
     X(BLOB_DROP, go_blob_drop, NONE)                                                                          \
+    X(BACKUP, go_backup, NONE)                                                                                \
     /* Decided in the home, and then told to the others. */                                                   \
     X(ACCOUNT_ENSURE, go_account, NONE)                                                                       \
     X(ACCOUNT_CREATE, go_account, NONE)                                                                       \

@@ -139,6 +139,7 @@ static void shards_free(struct store *store)
 static const struct store_vtable vtable = {
     .name = "shards",
     .submit = shards_submit,
+    .backup = shards_submit,
     .stats = shards_stats,
     .bus_away = shards_bus_away,
     .version = shards_version,

@@ -122,6 +122,7 @@ shards_route_fn go_create;                                                     /
 shards_route_fn go_account;                                                    // accounts.c
 shards_route_fn go_node_start, go_node_beat, go_lease_adopt;                   // nodes.c
 shards_route_fn go_artifact_put, go_blob_drop;                                 // artifacts.c
+shards_route_fn go_backup;                                                     // backup.c
 
 // --- create.c: where an execution of this identifier, or idempotency key, lies if no store was added since
 struct member *member_for(struct shards *shards, int64_t account, struct str name);
