@@ -70,13 +70,17 @@ static void show_progress(void *arg, const char *line)
 
 static int copy_store(struct cli *cli, struct client *client, const char *operand)
 {
+    CLEANUP(config_release) struct config config;
     CLEANUP(buf_release) struct buf error = {0}, out = {0};
     char *const *operands;
     struct shown shown = {0};
     (void)client;
+    int code = load_config(cli, &config);
+    if (code)
+        return code;
     cli_operands(cli, &operands);
     server_progress_fn *progress = isatty(STDERR_FILENO) ? show_progress : NULL;
-    int err = server_store_copy(operand, operands[2], cli_json(cli), progress, &shown, &out, &error);
+    int err = server_store_copy(&config, operand, operands[2], cli_json(cli), progress, &shown, &out, &error);
     if (shown.any)
         fprintf(stderr, "\r\033[K");
     return err < 0 ? fail(cli, err, &error) : cli_print(cli, &out);
@@ -122,7 +126,8 @@ const struct cli_command cmd_store = {
         "`copy` copies the store FROM into the empty store TO, from SQLite to PostgreSQL, back, or to the "
         "same: each is a data folder, or what the setting `store` may be. All logs and all rows are read back "
         "and compared. No server may run on either. When it was ended, the same command goes on with it; "
-        "until it is finished no server starts on TO. What else is to be moved, it says at the end.",
+        "until it is finished no server starts on TO. Logs of FROM that lie in S3 (cold) are read from there, with "
+        "the settings of its server, and written into TO. What else is to be moved, it says at the end.",
     .options =
         (const struct cli_option[]){
             {'c', "config", CLI_VALUE, "FILE",

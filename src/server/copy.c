@@ -1,6 +1,8 @@
 // `runnel store copy`: picks the adapters of both ends, and tells what else belongs to a store.
 #include "store/copy/copy.h"
 
+#include "blob/objects.h"
+#include "server/artifacts.h"
 #include "server/server.h"
 #include "server/storage.h"
 #include "store/copy/side.h"
@@ -102,15 +104,39 @@ static int copy_between(const char *from, const char *to, struct store_copying *
     return copy_store(copying, ret, ret_error);
 }
 
-int server_store_copy(const char *from, const char *to, bool json, server_progress_fn *progress, void *arg,
-                      struct buf *out, struct buf *ret_error)
+// --- What lies in S3
+
+static int read_object(void *arg, const char *object, uint64_t at, size_t len, struct buf *ret, char *ret_reason)
+{
+    _Static_assert(COPY_REASON_MAX >= BLOB_REASON_MAX, "it has room for the reason");
+    struct object_store *objects = arg;
+    return objects->vtable->get(objects, object, at, len, ret, ret_reason);
+}
+
+static int open_objects(const struct config *config, struct object_store **ret, struct copy_objects *ret_reader,
+                        struct buf *ret_error)
+{
+    *ret = NULL;
+    if (!config->cold[0])
+        return 0;
+    static const struct logger silent = {.fd = -1, .min_level = LOG_ERROR}; // an error says all
+    int err = artifacts_open_objects(config, &silent, NULL, ret, ret_error);
+    *ret_reader = (struct copy_objects){err == 0 ? read_object : NULL, *ret};
+    return err;
+}
+
+int server_store_copy(const struct config *config, const char *from, const char *to, bool json,
+                      server_progress_fn *progress, void *arg, struct buf *out, struct buf *ret_error)
 {
     struct progress_line line = {progress, arg};
+    struct object_store *objects;
     struct store_copying copying = {.progress = progress ? tell_progress : NULL, .arg = &line};
     CLEANUP(store_copied_release) struct store_copied copied = {0};
     uint64_t began_ns = clock_mono_ns();
     umask(0077);
-    int err = open_from(from, &copying.from, ret_error);
+    int err = open_objects(config, &objects, &copying.objects, ret_error);
+    if (err == 0)
+        err = open_from(from, &copying.from, ret_error);
     if (err == 0)
         err = open_to(to, &copying.to, ret_error);
     if (err == 0)
@@ -122,5 +148,6 @@ int server_store_copy(const char *from, const char *to, bool json, server_progre
         write_text(&copied, ms, copying.to, out);
     copy_side_free(&copying.to);
     copy_side_free(&copying.from);
+    object_store_free(&objects);
     return err;
 }

@@ -20,10 +20,11 @@ int server_store_show(const struct config *config, struct buf *out, struct buf *
 
 // Copies the store `from` into the store `to`, each a data folder or what `store` may be set to, and writes what it
 // did, and what is still to be moved, to `out`. No server may have either. `progress` is called with a line for people
-// from time to time; it may be NULL. Each error has a text.
+// from time to time; it may be NULL. `config`: what old logs of `from` that lie in S3 are read with. Each error has a
+// text.
 typedef void server_progress_fn(void *arg, const char *line);
-int server_store_copy(const char *from, const char *to, bool json, server_progress_fn *progress, void *arg,
-                      struct buf *out, struct buf *ret_error);
+int server_store_copy(const struct config *config, const char *from, const char *to, bool json,
+                      server_progress_fn *progress, void *arg, struct buf *out, struct buf *ret_error);
 
 // Writes what the program's tables make: the reference pages "configuration", "metrics" and "routes" in Markdown, and
 // the examples "server.conf" and "runnel.env". Returns false for another name.

@@ -26,6 +26,8 @@ struct copy {
     struct store_copied *copied;
     size_t troubles;   // logs that are not what they should be
     struct buf *error; // the text of the failure
+    struct copy_cold cold;
+    struct copy_reading reading; // of `from`
 };
 
 void copy_side_free(struct copy_side **side)
@@ -273,7 +275,7 @@ static int each_log(struct copy *it, int64_t after, log_fn *work)
 static int copy_one(struct copy *it, const struct copy_log *log)
 {
     uint64_t next = 0;
-    int err = copy_log(it->from, &it->writing, log, log->row == it->reached_row ? it->reached : log->first, &next);
+    int err = copy_log(&it->reading, &it->writing, log, log->row == it->reached_row ? it->reached : log->first, &next);
     it->progress.records += log->next - log->first;
     return err;
 }
@@ -297,7 +299,7 @@ static int check_one(struct copy *it, const struct copy_log *log)
     CLEANUP(buf_release) struct buf trouble = {0};
     struct store_copied *copied = it->copied;
     uint64_t before = copied->records;
-    int err = copy_log_check(it->from, it->to, log, &copied->records, &copied->message_bytes, &trouble);
+    int err = copy_log_check(&it->reading, it->to, log, &copied->records, &copied->message_bytes, &trouble);
     copied->executions++;
     it->progress.records = copied->records;
     if (copied->records / TOLD_RECORDS != before / TOLD_RECORDS)
@@ -362,21 +364,19 @@ static void forget_progress(struct copy *it, bool checking)
     it->progress = (struct copy_progress){.checking = checking, .of = it->progress.of};
 }
 
-// Two stores would take packs away from each other.
-static int check_all_is_here(struct copy *it)
+static int check_all_is_there(struct copy *it)
 {
     int64_t chunks = 0;
     CLEANUP(sql_statement_free)
     struct sql_statement *count = sql_prepare(it->from->sql, "SELECT count(*) FROM cold_chunks");
     int err = sql_number(count, &chunks);
-    if (err < 0 || chunks == 0)
+    if (err < 0 || chunks == 0 || it->copying->objects.read)
         return err;
-    buf_printf(
-        it->error,
-        "%lld chunks of %s lie in S3 (cold), and such a store cannot be copied yet. Go on with it where it is, or "
-        "purge the executions whose logs lie there",
-        (long long)chunks, it->from->name);
-    return ERR_UNSUPPORTED;
+    buf_printf(it->error,
+               "%lld chunks of %s lie in S3: give the settings of its server, cold and s3_…, by --config FILE or the "
+               "environment (RUNNEL_COLD …)",
+               (long long)chunks, it->from->name);
+    return ERR_INVALID;
 }
 
 static int run(struct copy *it)
@@ -385,7 +385,7 @@ static int run(struct copy *it)
     if (err == 0)
         err = begin(it);
     if (err == 0)
-        err = check_all_is_here(it);
+        err = check_all_is_there(it);
     if (err == 0)
         err = each_table(it, copy_rows);
     if (err == 0)
@@ -421,7 +421,9 @@ int copy_store(const struct store_copying *copying, struct store_copied *ret, st
                     .commit = commit},
         .copied = ret,
         .error = ret_error,
+        .cold.error = ret_error,
     };
+    it.reading = (struct copy_reading){copying->from, copying->objects.read ? &copying->objects : NULL, &it.cold};
     *ret = (struct store_copied){0};
     int err = it.from->kind->check_idle(it.from, ret_error);
     if (err == 0)
@@ -437,5 +439,6 @@ int copy_store(const struct store_copying *copying, struct store_copied *ret, st
     }
     sql_rollback(it.to->sql);
     sql_rollback(it.from->sql);
+    copy_cold_release(&it.cold);
     return err;
 }

@@ -14,8 +14,17 @@ struct copy_progress {
     uint64_t rows;        // of the tables, so far
 };
 
+// What keeps the bodies that `from` has moved elsewhere. They are read, and written to the copy.
+#define COPY_REASON_MAX 255 // bytes
+struct copy_objects {
+    // Reads a range of an object; blocks. ERR_NOT_FOUND, ERR_UNAVAILABLE; ret_reason says why.
+    int (*read)(void *arg, const char *object, uint64_t at, size_t len, struct buf *ret, char *ret_reason);
+    void *arg;
+};
+
 struct store_copying {
     struct copy_side *from, *to; // as copy_side_open_… gave them; they stay the caller's
+    struct copy_objects objects; // zeroed: a store with something elsewhere is refused
     const char *command;         // what goes on with this copy, for people
     // Called after each transaction. May be NULL.
     void (*progress)(void *arg, const struct copy_progress *progress);
@@ -32,7 +41,8 @@ struct store_copied {
 
 // Both ends must be open for as long as it runs, which is on the calling thread. Errors, each with a text for people:
 // ERR_CONFLICT (`to` is neither empty nor an unfinished copy of this store, or a server has come), ERR_DIGEST (what was
-// copied is not what should be there), ERR_INVALID (a value that `to` cannot hold), others of store/sql/sql.h. Memory:
-// a few chunks and rows of each end.
+// copied is not what should be there), ERR_INVALID (a value that `to` cannot hold; something lies elsewhere, and
+// `objects` is zeroed), ERR_UNAVAILABLE (that cannot be read now), others of store/sql/sql.h. Memory: a few chunks and
+// rows of each end.
 int copy_store(const struct store_copying *copying, struct store_copied *ret, struct buf *ret_error);
 void store_copied_release(struct store_copied *copied);

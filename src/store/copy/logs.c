@@ -142,59 +142,24 @@ static int take(struct copy_writing *writing, int64_t row, struct run *run, uint
     return 0;
 }
 
-// --- Chunks of which only the row is there
-
-struct cold_row {
-    int64_t count, time_min, time_max, raw;
-};
-
-static int cold_find(struct copy_side *side, int64_t row, uint64_t first, struct cold_row *ret)
-{
-    CLEANUP(sql_statement_free)
-    struct sql_statement *find =
-        sql_prepare(side->sql, "SELECT count, time_min, time_max, raw FROM chunks WHERE execution = ?1 AND first = ?2");
-    sql_bind_i64(find, 1, row);
-    sql_bind_u64(find, 2, first);
-    int rc = sql_row(find);
-    if (rc == 1)
-        *ret = (struct cold_row){sql_i64(find, 0), sql_i64(find, 1), sql_i64(find, 2), sql_i64(find, 3)};
-    return rc < 0 ? rc : rc == 1 && ret->count > 0 ? 0 : ERR_CORRUPT;
-}
-
-static int cold_copy(struct copy_side *from, struct copy_side *to, int64_t row, uint64_t first, uint64_t *ret_count)
-{
-    struct cold_row cold = {0};
-    int err = cold_find(from, row, first, &cold);
-    if (err < 0)
-        return err;
-    const int64_t values[] = {row, (int64_t)first, cold.count, cold.time_min, cold.time_max, cold.raw};
-    CLEANUP(sql_statement_free) struct sql_statement *add_row = sql_prepare(to->sql, to->kind->add_cold);
-    for (size_t i = 0; i < ARRAY_LEN(values); i++)
-        sql_bind_i64(add_row, (int)i + 1, values[i]);
-    *ret_count = (uint64_t)cold.count;
-    return sql_run(add_row, NULL);
-}
-
 static bool unreadable(int err)
 {
     return err == ERR_CORRUPT || err == ERR_TOO_NEW || err == ERR_TOO_LARGE;
 }
 
-int copy_log(struct copy_side *from, struct copy_writing *writing, const struct copy_log *log, uint64_t at,
+int copy_log(const struct copy_reading *from, struct copy_writing *writing, const struct copy_log *log, uint64_t at,
              uint64_t *ret_next)
 {
     struct run *run = xcalloc(1, sizeof(*run));
     int rc = 1;
     while (at < log->next && rc == 1) {
         struct chunk *chunk = NULL;
-        rc = from->kind->chunk(from, log->row, at, &chunk);
+        rc = copy_chunk(from, log->row, at, &chunk);
         uint64_t count = rc == 1 ? chunk_count(chunk) : 0;
         int err = rc == 1 ? take(writing, log->row, run, at, chunk) : 0;
-        if (rc == ERR_COLD && (err = run_end(writing, log->row, run)) == 0)
-            err = cold_copy(from, writing->to, log->row, at, &count);
         at += count;
         chunk_unref(&chunk);
-        rc = err < 0 ? err : rc == ERR_COLD ? 1 : rc;
+        rc = err < 0 ? err : rc;
     }
     if (unreadable(rc))
         rc = 0;
@@ -210,24 +175,16 @@ int copy_log(struct copy_side *from, struct copy_writing *writing, const struct 
 
 struct chain { // what of a log can be read, one chunk behind the other
     uint64_t next, digest, bytes;
-    bool cold;   // some of it is not here; the digest is of the rest
     int stopped; // why it does not go on: 0: nothing begins there; ERR_CORRUPT …
 };
 
-static int chain_read(struct copy_side *side, const struct copy_log *log, struct chain *ret)
+static int chain_read(const struct copy_reading *side, const struct copy_log *log, struct chain *ret)
 {
     *ret = (struct chain){.next = log->first, .digest = log->before};
     int rc = 1;
     while (ret->next < log->next && rc == 1) {
         struct chunk *chunk = NULL;
-        struct cold_row cold = {0};
-        rc = side->kind->chunk(side, log->row, ret->next, &chunk);
-        if (rc == ERR_COLD && (rc = cold_find(side, log->row, ret->next, &cold)) == 0) {
-            ret->cold = true;
-            ret->next += (uint64_t)cold.count;
-            rc = 1;
-            continue;
-        }
+        rc = copy_chunk(side, log->row, ret->next, &chunk);
         if (rc != 1)
             break;
         ret->digest = chunk_digest(chunk, ret->digest);
@@ -251,23 +208,24 @@ static void tell_short(const struct copy_side *side, const struct copy_log *log,
 }
 
 // Says at which end it is wrong.
-static int judge(struct copy_side *from, struct copy_side *to, const struct copy_log *log, const struct chain *copied,
-                 struct buf *ret_trouble)
+static int judge(const struct copy_reading *reading, const struct copy_side *to, const struct copy_log *log,
+                 const struct chain *copied, struct buf *ret_trouble)
 {
+    const struct copy_side *from = reading->side;
     struct chain kept;
-    int err = chain_read(from, log, &kept);
+    int err = chain_read(reading, log, &kept);
     if (err < 0)
         return err;
     if (kept.next != log->next) {
         tell_short(from, log, &kept, ret_trouble);
         return ERR_DIGEST;
     }
-    if (!log->digest_unknown && !kept.cold && kept.digest != log->digest) {
+    if (!log->digest_unknown && kept.digest != log->digest) {
         buf_printf(ret_trouble, "in %s its records have the digest %016llx, and had %016llx when they were written",
                    from->name, (unsigned long long)kept.digest, (unsigned long long)log->digest);
         return ERR_DIGEST;
     }
-    if (copied->next == log->next && copied->digest == kept.digest && copied->cold == kept.cold)
+    if (copied->next == log->next && copied->digest == kept.digest)
         return 0;
     if (copied->next != log->next)
         tell_short(to, log, copied, ret_trouble);
@@ -277,11 +235,11 @@ static int judge(struct copy_side *from, struct copy_side *to, const struct copy
     return ERR_DIGEST;
 }
 
-int copy_log_check(struct copy_side *from, struct copy_side *to, const struct copy_log *log, uint64_t *records,
+int copy_log_check(const struct copy_reading *from, struct copy_side *to, const struct copy_log *log, uint64_t *records,
                    uint64_t *bytes, struct buf *ret_trouble)
 {
     struct chain copied;
-    int err = chain_read(to, log, &copied);
+    int err = chain_read(&(struct copy_reading){.side = to}, log, &copied);
     if (err < 0)
         return err;
     *records += copied.next - log->first;

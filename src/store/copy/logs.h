@@ -1,7 +1,7 @@
 // Records: copied log by log, and read back.
 #pragma once
 
-#include "store/copy/side.h"
+#include "store/copy/cold.h"
 
 struct copy_log { // of an execution that has records
     int64_t row;
@@ -28,10 +28,10 @@ struct copy_writing {
 
 // Copies the records from `at` on. Small chunks become larger ones. What cannot be read ends it there, without an
 // error: copy_log_check finds that out. *ret_next is where it ended.
-int copy_log(struct copy_side *from, struct copy_writing *writing, const struct copy_log *log, uint64_t at,
+int copy_log(const struct copy_reading *from, struct copy_writing *writing, const struct copy_log *log, uint64_t at,
              uint64_t *ret_next);
 
 // Reads the log in `to`, and compares it with what it should be. Adds what it has to *records and *bytes. ERR_DIGEST,
 // with a text, if it is not that. `from` is only read for what is wrong, or cannot be known otherwise.
-int copy_log_check(struct copy_side *from, struct copy_side *to, const struct copy_log *log, uint64_t *records,
+int copy_log_check(const struct copy_reading *from, struct copy_side *to, const struct copy_log *log, uint64_t *records,
                    uint64_t *bytes, struct buf *ret_trouble);

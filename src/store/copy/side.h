@@ -16,9 +16,6 @@ struct copy_kind {
     // Inserts rows in the form of copy_rows.h. `names`: the columns, as SQL has a list of them.
     int (*insert)(struct copy_side *side, const struct copy_table *table, const char *names, struct str rows);
     int (*set_number)(struct copy_side *side, struct str table, int64_t last);
-    // SQL that inserts the row of a chunk whose body lies elsewhere (docs/internals/cold.md): execution, first, count,
-    // time_min, time_max, raw.
-    const char *add_cold;
     // The chunk that begins at record `at`: 1 with it, 0 if none does, or an error. ERR_COLD: its body lies elsewhere.
     // ERR_CORRUPT, ERR_TOO_NEW: it cannot be read. Faster when chunks are asked for in order.
     int (*chunk)(struct copy_side *side, int64_t row, uint64_t at, struct chunk **ret);

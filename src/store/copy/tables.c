@@ -10,6 +10,8 @@ static const struct {
 } named[] = {
     {"chunk_days", COPY_OWN, NULL, false},
     {"chunks", COPY_OWN, NULL, false},
+    {"cold_chunks", COPY_OWN, NULL, false}, // what lies there is written to the copy
+    {"cold_packs", COPY_OWN, NULL, false},
     {"hot", COPY_OWN, NULL, false},
     {"meta", COPY_OWN, NULL, false},
     {"schema_reader", COPY_OWN, NULL, false},
@@ -31,7 +33,8 @@ static const struct {
 static const struct {
     const char *table, *column, *read;
 } changed[] = {
-    {"leases", "node", "0"}, // nobody's: the first server that starts takes them over
+    {"executions", "cold", "0"}, // all of it is in the copy, whose own mover moves it again
+    {"leases", "node", "0"},     // nobody's: the first server that starts takes them over
 };
 
 enum copy_class copy_class_of(struct str table, const char **ret_why, bool *ret_told)

@@ -369,10 +369,11 @@ static void a_damaged_chunk_is_found(void **state)
             ERR_DIGEST, "exec_1: in ");
 }
 
-static void what_has_chunks_elsewhere_is_not_copied(void **state)
+static void what_lies_elsewhere_needs_to_be_read_there(void **state)
 {
     (void)state;
-    damaged(&fixture_plain, "INSERT INTO cold_chunks VALUES(1, 0, 1, 1, 1, 0, 1, 0)", ERR_UNSUPPORTED, "lie in S3");
+    damaged(&fixture_plain, "INSERT INTO cold_chunks VALUES(1, 0, 1, 1, 1, 0, 1, 0)", ERR_INVALID,
+            "lie in S3: give the settings");
 }
 
 static void a_missing_chunk_is_found(void **state)
@@ -418,30 +419,6 @@ static void a_log_whose_front_was_cut_is_copied_from_there(void **state)
     fixture_free(&file);
     fixture_free(&place);
     fixture_free(&other);
-}
-
-// A chunk whose body lies in S3 comes over as its row.
-static void a_chunk_that_lies_elsewhere_comes_over_as_its_place(void **state)
-{
-    (void)state;
-    const struct fixture_adapter *kind = postgres ? &in_postgres : &fixture_plain;
-    struct fixture *file = fixture_new(&fixture_merging), *place = empty_place(), *back = empty_place();
-    struct attempt there = {file, place, &fixture_plain, kind, 0, 0}, again = {place, back, kind, &fixture_plain, 0, 0};
-    static const char query[] = "SELECT count(*) * 1000000 + sum(count) FROM chunks WHERE body = x''";
-    struct filled filled;
-    fill(file, &filled);
-    fixture_await_merged(file);
-    store_free(&file->store);
-    fixture_execute(file, "UPDATE chunks SET body = x'' WHERE first > 0 AND execution = "
-                          "(SELECT id FROM executions WHERE execution_id = 'exec_0')");
-    int64_t cold = fixture_query(file, query);
-    assert_true(cold > 1000000);
-    copied(&there);
-    copied(&again);
-    assert_int_equal(fixture_query(back, query), cold);
-    fixture_free(&file);
-    fixture_free(&place);
-    fixture_free(&back);
 }
 
 static void text_that_postgres_cannot_hold_is_named(void **state)
@@ -500,11 +477,10 @@ int main(void)
         cmocka_unit_test(what_cannot_be_a_copy_of_it_is_refused),
         cmocka_unit_test(a_database_that_servers_use_is_refused),
         cmocka_unit_test(a_damaged_chunk_is_found),
-        cmocka_unit_test(what_has_chunks_elsewhere_is_not_copied),
+        cmocka_unit_test(what_lies_elsewhere_needs_to_be_read_there),
         cmocka_unit_test(a_missing_chunk_is_found),
         cmocka_unit_test(records_that_are_not_those_that_were_written_are_found),
         cmocka_unit_test(a_log_whose_front_was_cut_is_copied_from_there),
-        cmocka_unit_test(a_chunk_that_lies_elsewhere_comes_over_as_its_place),
         cmocka_unit_test(text_that_postgres_cannot_hold_is_named),
         cmocka_unit_test(a_row_that_was_changed_in_the_copy_is_found),
         cmocka_unit_test(a_chunk_that_went_from_the_copy_is_found),

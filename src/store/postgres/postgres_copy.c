@@ -150,8 +150,6 @@ static const struct copy_kind postgres_kind = {
         "coalesce(pg_sequence_last_value(pg_get_serial_sequence(c.relname::text, a.attname::text)::regclass), 0) "
         "FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attidentity = 'd' "
         "WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' ORDER BY 1",
-    .add_cold = "INSERT INTO chunks(execution, first, count, time_min, time_max, raw, merged, body) "
-                "VALUES(?1, ?2, ?3, ?4, ?5, ?6, true, '')",
     .text_without_zero = true,
     .insert = insert,
     .set_number = set_number,

@@ -309,8 +309,6 @@ static const struct copy_kind sqlite_kind = {
     .tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name",
     .columns = COLUMNS,
     .numbers = "SELECT name, seq FROM sqlite_sequence WHERE name <> 'chunks' ORDER BY name",
-    .add_cold = "INSERT INTO chunks(execution, first, count, time_min, time_max, raw, body) "
-                "VALUES(?1, ?2, ?3, ?4, ?5, ?6, x'')",
     .insert = insert,
     .set_number = set_number,
     .chunk = chunk_at,
