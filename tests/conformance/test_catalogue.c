@@ -418,6 +418,67 @@ static void lists_are_filtered_and_go_on_where_they_ended(void **state)
     assert_int_equal(rows[0], all[19]);
 }
 
+// More than are looked through at once for a page of one.
+#define LONG_LIST 400
+#define HOUR      (3600 * 1000LL)
+
+static void make_long_list(struct sql *sql, int64_t account, int64_t rows[LONG_LIST])
+{
+    assert_int_equal(sql_begin(sql, SQL_WRITE), 0);
+    for (int i = 0; i < LONG_LIST; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "%s-%d", i < 3 ? "rare" : i % 2 ? "odd" : "even", i);
+        struct store_create make = {.execution = described(account, name, NULL)};
+        int64_t made_ms = i == LONG_LIST / 2 ? 1 : NOW + i * HOUR - (i % 3 == 0) * 5 * HOUR;
+        assert_int_equal(catalogue_create(sql, &make, made_ms), 0);
+        rows[i] = make.execution.row;
+        execution_release(&make.execution);
+    }
+    assert_int_equal(sql_commit(sql), 0);
+}
+
+// Page by page of one, and in one page.
+static void check_list(struct sql *sql, struct store_list list, const int64_t *expected, size_t count)
+{
+    int64_t rows[LONG_LIST + 1];
+    size_t found;
+    assert_int_equal(catalogue_list_rows(sql, &list, LONG_LIST, rows, &found), 0);
+    assert_int_equal(found, count);
+    assert_memory_equal(rows, expected, count * sizeof(*rows));
+    for (size_t i = 0; i <= count; i++) {
+        assert_int_equal(catalogue_list_rows(sql, &list, 1, rows, &found), 0);
+        assert_int_equal(found, MIN(count - i, (size_t)2));
+        assert_true(i == count || rows[0] == expected[i]);
+        list.before_row = rows[0];
+    }
+}
+
+static void what_is_young_or_begins_so_is_found_however_far_back_it_is(void **state)
+{
+    struct sql *sql = *state;
+    int64_t account = make_account(sql, "a"), rows[LONG_LIST], expected[LONG_LIST];
+    make_long_list(sql, account, rows);
+    static const char *const prefixes[] = {"rare-", "odd-", "even-", "none-", "odd-399", "rare-1"};
+    for (size_t p = 0; p < ARRAY_LEN(prefixes); p++) {
+        size_t count = 0;
+        for (int i = LONG_LIST; i-- > 0;) {
+            char name[16];
+            snprintf(name, sizeof(name), "%s-%d", i < 3 ? "rare" : i % 2 ? "odd" : "even", i);
+            if (strncmp(name, prefixes[p], strlen(prefixes[p])) == 0)
+                expected[count++] = rows[i];
+        }
+        check_list(sql, (struct store_list){.account = account, .id_prefix = str_of(prefixes[p])}, expected, count);
+    }
+    for (int hours = -10; hours <= LONG_LIST; hours += 41) {
+        int64_t since_ms = NOW + hours * HOUR;
+        size_t count = 0;
+        for (int i = LONG_LIST; i-- > 0;)
+            if (i != LONG_LIST / 2 && NOW + i * HOUR - (i % 3 == 0) * 5 * HOUR >= since_ms)
+                expected[count++] = rows[i];
+        check_list(sql, (struct store_list){.account = account, .since_ms = since_ms}, expected, count);
+    }
+}
+
 static void as_many_conditions_as_may_be_are_one_statement(void **state)
 {
     struct sql *sql = *state;
@@ -563,6 +624,7 @@ int main(void)
         TEST(an_idempotency_key_finds_what_it_made_for_a_day),
         TEST(labels_follow_the_metadata),
         TEST(lists_are_filtered_and_go_on_where_they_ended),
+        TEST(what_is_young_or_begins_so_is_found_however_far_back_it_is),
         TEST(as_many_conditions_as_may_be_are_one_statement),
         TEST(a_secret_is_kept_sealed_counted_and_listed_by_its_bytes),
         TEST(a_summary_is_replaced_by_one_that_counts_more),

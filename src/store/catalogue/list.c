@@ -4,6 +4,14 @@
 // For each label a name and a value, and the conditions that occur once.
 #define LIST_PARAMETERS_MAX (4 * STORE_LIST_VALUES_MAX + STATUS_COUNT + 8)
 
+// By a time or the beginning of an identifier, a page is looked for among the newest first: so many for each that it
+// may have. Of a time it goes on with so many times as many, until what follows is older than the time by as much as
+// clocks of servers may ever be apart: not one execution, which may have a time of its own, but some beside each other.
+#define WALK_FOR_EACH   20
+#define WALK_GROWS      4
+#define WALK_BESIDE     16
+#define CLOCKS_APART_MS (24 * 3600 * 1000LL)
+
 // A statement that grows with its conditions, and the values for its parameters.
 struct list_query {
     struct buf sql;
@@ -79,6 +87,13 @@ static void add_statuses(struct list_query *query, unsigned statuses)
     add_any_of(query, "e.status", &values);
 }
 
+// Not by an index: among few.
+static void add_prefix_within(struct list_query *query, struct str prefix)
+{
+    buf_printf(&query->sql, " AND substr(e.execution_id, 1, %zu) = ", prefix.len);
+    add_text(query, "?", prefix);
+}
+
 // Identifiers are ASCII. So all that begin with the prefix lie below the prefix with its last byte raised to the
 // highest.
 static void add_prefix(struct list_query *query, struct str prefix, char end[ID_EXECUTION_MAX + 2])
@@ -90,8 +105,8 @@ static void add_prefix(struct list_query *query, struct str prefix, char end[ID_
     add_text(query, " AND e.execution_id < ?", str_n(end, len + 1));
 }
 
-static void list_conditions(struct list_query *query, const char *what, const struct store_list *list,
-                            char end[ID_EXECUTION_MAX + 2])
+// All but the one on the identifier.
+static void list_conditions(struct list_query *query, const char *what, const struct store_list *list)
 {
     buf_printf(&query->sql, "SELECT %s FROM executions e", what);
     add_labels(query, list);
@@ -105,20 +120,16 @@ static void list_conditions(struct list_query *query, const char *what, const st
     add_statuses(query, list->statuses);
     add_any_of(query, "e.batch_id", &list->batch_ids);
     add_any_of(query, "e.workflow_id", &list->workflow_ids);
-    if (list->id_prefix.len > 0)
-        add_prefix(query, list->id_prefix, end);
     if (list->since_ms > 0)
         add_number(query, " AND e.created_ms >= ?", list->since_ms);
 }
 
-static void list_page(struct list_query *query, const struct store_list *list, unsigned limit)
+static void list_page(struct list_query *query, const struct store_list *list, int64_t limit, bool sorted)
 {
     if (list->before_row > 0)
         add_number(query, list->unsealed_only ? " AND +e.id < ?" : " AND e.id < ?", list->before_row);
-    // By identifier, or if only open ones are wanted, there are few, which are then sorted. Otherwise rows are read in
-    // this order.
-    buf_printf(&query->sql, " ORDER BY %se.id DESC", list->id_prefix.len > 0 || list->unsealed_only ? "+" : "");
-    add_number(query, " LIMIT ?", (int64_t)limit + 1); // one more than wanted tells whether there are more
+    buf_printf(&query->sql, " ORDER BY %se.id DESC", sorted ? "+" : "");
+    add_number(query, " LIMIT ?", limit);
 }
 
 static struct sql_statement *prepare(struct sql *sql, const struct list_query *query, const char *text)
@@ -137,7 +148,9 @@ int catalogue_list_total(struct sql *sql, const struct store_list *list, uint64_
 {
     struct list_query query = {0};
     char end[ID_EXECUTION_MAX + 2];
-    list_conditions(&query, "count(*)", list, end);
+    list_conditions(&query, "count(*)", list);
+    if (list->id_prefix.len > 0)
+        add_prefix(&query, list->id_prefix, end);
     CLEANUP(buf_release) struct buf text = query.sql;
     CLEANUP(sql_statement_free) struct sql_statement *select = prepare(sql, &query, buf_cstr(&text));
     int rc = sql_row(select);
@@ -145,18 +158,96 @@ int catalogue_list_total(struct sql *sql, const struct store_list *list, uint64_
     return MIN(rc, 0);
 }
 
-int catalogue_list_rows(struct sql *sql, const struct store_list *list, unsigned limit, int64_t *ret_rows,
-                        size_t *ret_count)
+// --- Pages
+
+struct page {
+    int64_t *rows; // room for `wanted`
+    size_t count, wanted;
+};
+
+static int take_rows(struct sql *sql, const struct list_query *query, struct page *page)
+{
+    CLEANUP(buf_release) struct buf text = query->sql;
+    CLEANUP(sql_statement_free) struct sql_statement *select = prepare(sql, query, buf_cstr(&text));
+    int rc = 0;
+    while (page->count < page->wanted && (rc = sql_row(select)) == 1)
+        page->rows[page->count++] = sql_i64(select, 0);
+    return MIN(rc, 0);
+}
+
+// By identifier, or if only open ones are wanted, there are few, which are then sorted. Otherwise rows are read in this
+// order.
+static int take_all(struct sql *sql, const struct store_list *list, struct page *page)
 {
     struct list_query query = {0};
     char end[ID_EXECUTION_MAX + 2];
-    list_conditions(&query, "e.id", list, end);
-    list_page(&query, list, limit);
-    CLEANUP(buf_release) struct buf text = query.sql;
-    CLEANUP(sql_statement_free) struct sql_statement *select = prepare(sql, &query, buf_cstr(&text));
+    list_conditions(&query, "e.id", list);
+    if (list->id_prefix.len > 0)
+        add_prefix(&query, list->id_prefix, end);
+    list_page(&query, list, (int64_t)page->wanted, list->id_prefix.len > 0 || list->unsealed_only);
+    page->count = 0;
+    return take_rows(sql, &query, page);
+}
+
+// The rows from a floor on that are before where the list stands.
+static int take_from(struct sql *sql, const struct store_list *list, int64_t floor, struct page *page)
+{
+    struct list_query query = {0};
+    list_conditions(&query, "e.id", list);
+    if (list->id_prefix.len > 0)
+        add_prefix_within(&query, list->id_prefix);
+    add_number(&query, " AND e.id >= ?", floor);
+    list_page(&query, list, (int64_t)(page->wanted - page->count), false);
+    return take_rows(sql, &query, page);
+}
+
+struct floor {
+    int64_t row;        // 0: there are fewer
+    int64_t created_ms; // of the youngest beside it
+};
+
+static int find_floor(struct sql *sql, const struct store_list *list, int64_t back, struct floor *ret)
+{
+    CLEANUP(sql_reset) struct sql_statement *find = sql_statement(sql, CATALOGUE_EXECUTIONS_BACK);
+    sql_bind_i64(find, 1, list->account);
+    sql_bind_i64(find, 2, list->before_row > 0 ? list->before_row : INT64_MAX);
+    sql_bind_i64(find, 3, back);
+    sql_bind_i64(find, 4, WALK_BESIDE);
     int rc;
-    *ret_count = 0;
-    while ((rc = sql_row(select)) == 1)
-        ret_rows[(*ret_count)++] = sql_i64(select, 0);
+    for (*ret = (struct floor){0}; (rc = sql_row(find)) == 1; ret->row = sql_i64(find, 0))
+        ret->created_ms = MAX(ret->created_ms, sql_i64(find, 1));
     return rc;
+}
+
+// Few are younger than a time, or many begin so: then all is found near the newest, however many there are behind them.
+// Where an index finds what is wanted, by identifier, it is asked when little was found there.
+static int walk(struct sql *sql, const struct store_list *list, struct page *page)
+{
+    struct store_list from = *list;
+    struct floor floor;
+    for (int64_t back = (int64_t)page->wanted * WALK_FOR_EACH;; back *= WALK_GROWS) {
+        int err = find_floor(sql, &from, back, &floor);
+        if (err == 0 && floor.row == 0)
+            break;
+        if (err == 0)
+            err = take_from(sql, &from, floor.row, page);
+        if (err < 0 || page->count == page->wanted)
+            return err;
+        if (list->since_ms > 0 && floor.created_ms < list->since_ms - CLOCKS_APART_MS)
+            return 0;
+        if (list->id_prefix.len > 0)
+            break;
+        from.before_row = floor.row;
+    }
+    return list->id_prefix.len > 0 ? take_all(sql, list, page) : take_from(sql, &from, 0, page);
+}
+
+int catalogue_list_rows(struct sql *sql, const struct store_list *list, unsigned limit, int64_t *ret_rows,
+                        size_t *ret_count)
+{
+    struct page page = {.rows = ret_rows, .wanted = (size_t)limit + 1}; // one more tells whether there are more
+    bool walks = !list->unsealed_only && (list->id_prefix.len > 0 || list->since_ms > 0);
+    int err = (walks ? walk : take_all)(sql, list, &page);
+    *ret_count = page.count;
+    return err;
 }
