@@ -282,13 +282,13 @@ static void leases_begin_anew_with_a_start(void **state)
     struct store_lease_adopt *adopt = joins(fixture, NODE);
     adopt->ret_leases = xcalloc(STORE_ADOPT_MAX, sizeof(*adopt->ret_leases));
     for (size_t i = 0; i < STORE_ADOPT_MAX; i++)
-        adopt->ret_leases[i] = (struct adopted_lease){.subject = ROW + 1, .lease = {NODE, 9, 0}};
-    adopt->ret_leases[0] = (struct adopted_lease){.subject = ROW, .lease = {NODE, 4, 0}};
+        adopt->ret_leases[i] = (struct adopted_lease){.subject = ROW + 1, .lease = {NODE, 9, 0, 0}};
+    adopt->ret_leases[0] = (struct adopted_lease){.subject = ROW, .lease = {NODE, 4, 0, 0}};
     adopt->ret_count = STORE_ADOPT_MAX;
     stub_answer(&adopt->op, 0);
     struct store_lease_adopt *rest = STUB_TAKE(&fixture->store, STORE_LEASE_ADOPT, store_lease_adopt);
     rest->ret_leases = xcalloc(1, sizeof(*rest->ret_leases));
-    rest->ret_leases[0] = (struct adopted_lease){.subject = ROW + 2, .lease = {NODE, 2, 50}, .ran_out = true};
+    rest->ret_leases[0] = (struct adopted_lease){.subject = ROW + 2, .lease = {NODE, 2, 50, 0}, .ran_out = true};
     rest->ret_count = 1;
     stub_answer(&rest->op, 0);
     for (int64_t row = ROW; row <= ROW + 2; row++) {
@@ -349,7 +349,7 @@ static void what_was_another_servers_and_is_this_ones_again_begins_anew(void **s
     start(fixture);
     uint64_t holder = claim(fixture, 5);
     stub_answer(&changed(fixture, OUTCOME_SILENT, 5)->op, ERR_FENCED);
-    answer_look(fixture, 0, (struct node_lease){NODE, 5, 0}); // its server has gone since
+    answer_look(fixture, 0, (struct node_lease){NODE, 5, 0, 0}); // its server has gone since
     assert_true(hub_touch(fixture->hub, fixture->loop, ROW, holder));
     stub_answer(&changed(fixture, OUTCOME_BACK, 5)->op, 0); // that one may have called it lost
     hub_sealed(fixture->hub, ROW);
@@ -361,7 +361,7 @@ static void a_claim_whose_answer_was_lost_is_found_when_its_silence_is(void **st
     start(fixture);
     claim(fixture, 5);
     stub_answer(&changed(fixture, OUTCOME_SILENT, 5)->op, ERR_FENCED); // it is of epoch 6 by now
-    answer_look(fixture, 0, (struct node_lease){NODE, 6, 0});
+    answer_look(fixture, 0, (struct node_lease){NODE, 6, 0, 0});
     stub_answer(&changed(fixture, OUTCOME_SILENT, 6)->op, 0);
     hub_sealed(fixture->hub, ROW);
 }
@@ -374,7 +374,7 @@ static void a_claim_that_was_faster_than_the_silence_stays(void **state)
     struct store_update *silent = changed(fixture, OUTCOME_SILENT, 5);
     uint64_t second = comes(fixture, 0, 5, LEASE_NEW);
     stub_answer(&silent->op, ERR_FENCED); // its claim is committed already
-    answer_look(fixture, 0, (struct node_lease){NODE, 6, 0});
+    answer_look(fixture, 0, (struct node_lease){NODE, 6, 0, 0});
     hub_granted(fixture->hub, ROW, NODE, 6, second);
     assert_true(hub_holds(fixture->hub, ROW, second));
 }
@@ -386,7 +386,7 @@ static void who_comes_with_its_epoch_from_elsewhere_goes_on_once_the_store_has_s
     for (int lost = 0; lost <= 1; lost++) {
         uint64_t holder = comes(fixture, 3, 3, LEASE_RETURN);
         assert_false(hub_holds(fixture->hub, ROW, holder));
-        struct store_lease lease = {.ask = {.node = NODE, .epoch = 3}, .ret_lease = {NODE, 3, lost * 50}};
+        struct store_lease lease = {.ask = {.node = NODE, .epoch = 3}, .ret_lease = {NODE, 3, lost * 50, 0}};
         assert_int_equal(hub_returned(fixture->hub, ROW, &lease, holder), LEASE_RESUME);
         assert_true(hub_holds(fixture->hub, ROW, holder));
         hub_touch(fixture->hub, fixture->loop, ROW, holder);
@@ -409,7 +409,7 @@ static void what_the_store_knows_a_runner_of_is_looked_up(void **state)
     comes(fixture, 0, 3, LEASE_TAKEN);
     answer_look(fixture, ERR_UNAVAILABLE, (struct node_lease){0});
     comes(fixture, 0, 3, LEASE_TAKEN);
-    answer_look(fixture, 0, (struct node_lease){NODE, 3, 0}); // this one's, which it did not know
+    answer_look(fixture, 0, (struct node_lease){NODE, 3, 0, 0}); // this one's, which it did not know
     stub_answer(&changed(fixture, OUTCOME_SILENT, 3)->op, 0);
     comes(fixture, 0, 3, LEASE_NEW);
     hub_refused(fixture->hub, ROW);
@@ -432,7 +432,7 @@ static void a_server_that_was_fenced_forgets_all_and_starts_anew(void **state)
     hub_granted(fixture->hub, ROW, NODE, 6, late); // claimed in the name of the one that was
     assert_false(hub_holds(fixture->hub, ROW, late));
     stub_answer(&joins(fixture, NODE + 1)->op, 0);
-    struct store_lease lease = {.ask = {.node = NODE, .epoch = 5}, .ret_lease = {NODE, 5, 0}};
+    struct store_lease lease = {.ask = {.node = NODE, .epoch = 5}, .ret_lease = {NODE, 5, 0, 0}};
     assert_int_equal(hub_returned(fixture->hub, ROW, &lease, holder), LEASE_TAKEN); // given back to the one that was
 }
 

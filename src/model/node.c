@@ -36,6 +36,13 @@ static bool outlives_its_node(const struct node_lease *now, const struct node_le
     return ask->epoch > 0 && now->node != 0 && now->deadline_ms == 0;
 }
 
+// Its holder has come to another node since it has asked for this.
+static bool is_overtaken(const struct node_lease *now, const struct node_lease_ask *ask)
+{
+    int64_t older_ms = now->asked_ms - ask->asked_ms;
+    return ask->asked_ms > 0 && now->node != ask->node && older_ms > 0 && older_ms < NODE_OVERTAKEN_MS;
+}
+
 // Silence alone ends nothing: first somebody fences the node, so that all agree on it.
 static int refusal(const struct node_lease *now, const struct node_sign *holder, const struct node_lease_ask *ask,
                    int64_t now_ms)
@@ -45,7 +52,9 @@ static int refusal(const struct node_lease *now, const struct node_sign *holder,
     case NODE_LEASE_CLAIM:
         return !own && (node_lease_held(now, holder, now_ms) || outlives_its_node(now, ask)) ? ERR_HELD : 0;
     case NODE_LEASE_RETURN:
-        return now->epoch == ask->epoch ? 0 : ERR_FENCED;
+        if (now->epoch != ask->epoch)
+            return ERR_FENCED;
+        return is_overtaken(now, ask) ? ERR_HELD : 0;
     case NODE_LEASE_ADOPT:
         if (now->epoch == 0)
             return ERR_FENCED; // there is nothing
@@ -69,6 +78,8 @@ int node_lease_next(const struct node_lease *now, const struct node_sign *holder
         next.epoch = ask->epoch > 0 ? ask->epoch : now->epoch + 1;
     if (ask->cause == NODE_LEASE_CLAIM || ask->cause == NODE_LEASE_RENEW)
         next.deadline_ms = ask->deadline_ms;
+    if (ask->cause == NODE_LEASE_CLAIM || ask->cause == NODE_LEASE_RETURN)
+        next.asked_ms = ask->asked_ms;
     *ret = next;
     return 0;
 }

@@ -47,7 +47,13 @@ struct node_lease { // as it is stored; all 0: nobody has ever held it
     int64_t node;
     uint64_t epoch;      // each claim raises it; a holder with an older one is fenced
     int64_t deadline_ms; // when it runs out; 0: it lasts as long as its node is alive
+    int64_t asked_ms;    // when its holder came last, by the clock of the holder's machine; 0: not told
 };
+
+// What a holder has asked for may come to the store long after it has gone on to another node, which looks after the
+// lease since. So RETURN is refused to one that has asked less than this before the last one. If it seems to be longer
+// ago, the machine has been started again meanwhile, and its clock too.
+#define NODE_OVERTAKEN_MS 120000
 
 enum node_lease_cause {
     NODE_LEASE_CLAIM,  // a new holder: the epoch is raised. A node may also claim again what it holds
@@ -64,12 +70,13 @@ struct node_lease_ask {
     // itself.
     uint64_t epoch;
     int64_t deadline_ms; // for CLAIM and RENEW
+    int64_t asked_ms;    // for RETURN: when the holder has asked; 0: not told
 };
 
 // Somebody holds it, so nobody else may claim it. `holder` is the sign of its node.
 bool node_lease_held(const struct node_lease *lease, const struct node_sign *holder, int64_t now_ms);
 // A claim of a subject that counts epochs itself is also ERR_HELD where the node alone has gone: whoever has the epoch
-// may live, and come back. Returns 0 and the next state; ERR_HELD; or ERR_FENCED: it belongs to another node, or has
-// another epoch. `ret` may be `now`.
+// may live, and come back. So is a RETURN that was overtaken. Returns 0 and the next state; ERR_HELD; or ERR_FENCED: it
+// belongs to another node, or has another epoch. `ret` may be `now`.
 int node_lease_next(const struct node_lease *now, const struct node_sign *holder, const struct node_lease_ask *ask,
                     int64_t now_ms, struct node_lease *ret);

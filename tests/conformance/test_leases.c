@@ -221,6 +221,22 @@ static void a_runner_goes_on_by_its_epoch_on_whatever_node_it_comes(void **state
     assert_int_equal(change(world->a, renew, world->now_ms, NULL), ERR_FENCED); // A has nothing to say of it any more
 }
 
+// It was connected to A, then to B; A asks for it only now.
+static void what_was_overtaken_is_refused_and_what_is_asked_anew_is_not(void **state)
+{
+    struct world *world = *state;
+    start_both(world);
+    claim_by_a(world);
+    struct node_lease_ask by_a = {.cause = NODE_LEASE_RETURN, .node = world->node_a, .epoch = 1, .asked_ms = 7000},
+                          by_b = {.cause = NODE_LEASE_RETURN, .node = world->node_b, .epoch = 1, .asked_ms = 7001};
+    assert_int_equal(change(world->b, by_b, world->now_ms, NULL), 0);
+    assert_int_equal(change(world->a, by_a, world->now_ms, NULL), ERR_HELD);
+    assert_int_equal(stands(world->a).node, world->node_b);
+    by_a.asked_ms = 7002;
+    assert_int_equal(change(world->a, by_a, world->now_ms, NULL), 0);
+    assert_int_equal(stands(world->a).node, world->node_a);
+}
+
 static void what_has_run_out_anybody_may_claim_and_stays_its_nodes_until_then(void **state)
 {
     struct world *world = *state;
@@ -333,6 +349,7 @@ static void runners_from_before_are_taken_over_by_whoever_starts_first(void **st
         if (at->number == 4)
             assert_int_equal(sql_exec(world->a, at->forward), 0);
     assert_int_equal(sql_exec(world->a, "ALTER TABLE nodes ADD COLUMN knows {integer} NOT NULL DEFAULT 21"), 0);
+    assert_int_equal(sql_exec(world->a, "ALTER TABLE leases ADD COLUMN asked_ms {integer} NOT NULL DEFAULT 0"), 0);
     assert_int_equal(count(world->a, "SELECT count(*) FROM leases"), 2);
     int64_t node = start_node(world->b, false, START), runs = count(world->a, "SELECT min(id) FROM executions");
     assert_true(node > 0);
@@ -453,6 +470,7 @@ static uint64_t set_by_a_look(struct sql *sql, const struct node_lease *seen, in
     sql_bind_i64(set, 5, 0);
     sql_bind_i64(set, 6, seen->node);
     sql_bind_u64(set, 7, seen->epoch);
+    sql_bind_i64(set, 8, 0);
     assert_int_equal(sql_run(set, &changes), 0);
     assert_int_equal(sql_commit(sql), 0);
     return changes;
@@ -483,6 +501,7 @@ int main(void)
         TEST(a_node_finds_out_what_it_holds_and_nothing_else),
         TEST(a_node_that_comes_back_finds_itself_fenced_whatever_it_asks),
         TEST(a_runner_goes_on_by_its_epoch_on_whatever_node_it_comes),
+        TEST(what_was_overtaken_is_refused_and_what_is_asked_anew_is_not),
         TEST(what_has_run_out_anybody_may_claim_and_stays_its_nodes_until_then),
         TEST(what_there_is_nothing_of_any_more_nobody_holds),
         TEST(after_the_store_was_away_from_all_nobody_is_fenced),

@@ -226,6 +226,7 @@ struct queue_session { // a connection of a worker
     struct queue_server *server;
     uint64_t worker_life, server_life;
     bool at_worker, at_server;                   // each end is open
+    uint64_t asked_ms;                           // as the worker has said in its hello
     bool cut, known, drains;                     // known: the store has said what the worker has
     uint64_t arrival_ms[2], stalled_until_ms[2]; // by the end that hears: 0 the worker, 1 the server
     struct queue_stream streams[WORKER_RUNS];

@@ -321,8 +321,10 @@ static void take_back(struct queue *queue, const struct queue_op *found)
     op->session = found->session;
     op->stream = found->stream;
     op->holder = found->holder;
-    op->ask =
-        (struct node_lease_ask){.cause = NODE_LEASE_RETURN, .node = found->server->node, .epoch = found->stream->epoch};
+    op->ask = (struct node_lease_ask){.cause = NODE_LEASE_RETURN,
+                                      .node = found->server->node,
+                                      .epoch = found->stream->epoch,
+                                      .asked_ms = (int64_t)found->session->asked_ms};
     queue_submit_op(queue, op);
 }
 

@@ -262,6 +262,7 @@ static void joined(struct queue *queue, struct queue_session *session, const str
     const struct queue_worker *worker = session->worker;
     struct queue_message *said = make(&queue->world, sizeof(*said));
     server->sessions[worker->number] = session;
+    session->asked_ms = hello->at_ms;
     for (int64_t row = 1; row <= queue->store.last_row; row++) {
         const struct queue_gift *gift = &server->gifts[row];
         if (gift->epoch != 0 && gift->worker == worker->number && !gift->known && !holds(hello, row, gift->epoch))

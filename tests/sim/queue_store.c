@@ -59,7 +59,8 @@ void outcome_set(struct queue *queue, struct queue_job *job, const struct outcom
     struct job_step step = job_step(job->state, &before, after);
     enum job_state was = job->state;
     job->state = step.state;
-    job->came_back = job->came_back || (was == JOB_LOST && step.state == JOB_CLAIMED);
+    // What was lost has left its place, whether or not that is settled.
+    job->came_back = job->came_back || (before.status == STATUS_LOST && step.state == JOB_CLAIMED);
     if (job->task->batch != 0)
         count_in_batch(queue, job, was, &before, after);
     store->told_ready |= step.state == JOB_READY && was != JOB_READY;
@@ -294,7 +295,7 @@ static int apply_claim(struct queue *queue, struct queue_op *op)
     int err = outcome_next(&job->outcome, &(struct outcome_ask){.cause = OUTCOME_CLAIMED}, (int64_t)queue->world.now_ms,
                            &after);
     if (err == 0)
-        err = lease_change(queue, job, &(struct node_lease_ask){NODE_LEASE_CLAIM, op->node, after.epoch, 0});
+        err = lease_change(queue, job, &(struct node_lease_ask){NODE_LEASE_CLAIM, op->node, after.epoch, 0, 0});
     if (err < 0)
         return err;
     check_claimed(queue, job);

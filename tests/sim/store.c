@@ -160,7 +160,7 @@ static int apply_claim(struct world *world, const struct op *op)
     int err = outcome_next(&before, &claimed, (int64_t)world->now_ms, &after);
     const struct node_lease lease = disk->lease;
     if (err == 0)
-        err = apply_lease(world, &(struct node_lease_ask){NODE_LEASE_CLAIM, op->node, after.epoch, 0});
+        err = apply_lease(world, &(struct node_lease_ask){NODE_LEASE_CLAIM, op->node, after.epoch, 0, 0});
     if (err == 0 && world->shared)
         check_taken_over(op, &lease, &before);
     return err < 0 ? err : apply_outcome(world, &claimed);

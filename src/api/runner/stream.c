@@ -385,7 +385,10 @@ static void take_back(struct runner_stream *stream)
         .op = {.kind = STORE_LEASE, .reply_to = api->options.loop, .done = returned, .account = stream->account},
         .lease_kind = LEASE_RUNNER,
         .subject = stream->row,
-        .ask = {.cause = NODE_LEASE_RETURN, .node = hub_node(api->options.hub), .epoch = stream->options.epoch},
+        .ask = {.cause = NODE_LEASE_RETURN,
+                .node = hub_node(api->options.hub),
+                .epoch = stream->options.epoch,
+                .asked_ms = stream->options.asked_ms},
     };
     store_submit(api->options.store, &stream->lease.op);
 }

@@ -23,6 +23,7 @@ struct worker_socket {
     struct stream_node node;
     struct ws *ws;
     struct worker_session *session; // set when `hello` has come
+    int64_t asked_ms;               // the worker's time in `hello`; 0: it has told none
     struct intake_share *share;
     struct map streams;   // of struct worker_stream, by number
     uint32_t last_stream; // numbers only grow

@@ -82,6 +82,7 @@ static bool take_hello(struct worker_socket *socket, const json_t *message)
         return false;
     }
     const json_t *at = json_object_get(message, "at");
+    socket->asked_ms = json_is_integer(at) ? MAX(json_integer_value(at), (json_int_t)0) : 0;
     socket->session = worker_session_new(options->loop, &offer, socket->node.principal.account,
                                          hub_new_holder(options->hub), &session_calls, socket);
     metrics_add(options->metrics, options->shard, METRIC_workers, 1);

@@ -116,6 +116,7 @@ static void start(struct worker_stream *stream, const struct execution *executio
         .principal = &socket->node.principal,
         .number = stream->number,
         .epoch = stream->epoch,
+        .asked_ms = socket->asked_ms,
         .producer = str_of(stream->producer),
         .worker_id = str_of(offer->id),
         .worker = str_of(offer->hostname),

@@ -9,7 +9,7 @@ int catalogue_lease_get(struct sql *sql, enum lease_kind kind, int64_t subject, 
     sql_bind_i64(get, 2, subject);
     int rc = sql_row(get);
     if (rc == 1)
-        *ret = (struct node_lease){sql_i64(get, 0), sql_u64(get, 1), sql_i64(get, 2)};
+        *ret = (struct node_lease){sql_i64(get, 0), sql_u64(get, 1), sql_i64(get, 2), sql_i64(get, 3)};
     return MIN(rc, 0);
 }
 
@@ -33,6 +33,7 @@ static int lease_set(struct sql *sql, enum lease_kind kind, int64_t subject, con
     sql_bind_i64(set, 5, next->deadline_ms);
     sql_bind_i64(set, 6, now->node);
     sql_bind_u64(set, 7, now->epoch);
+    sql_bind_i64(set, 8, next->asked_ms);
     int err = sql_run(set, &changes);
     return err < 0 || changes > 0 ? err : sql_outrun(sql); // another connection has made it meanwhile
 }
@@ -67,7 +68,7 @@ static int left_find(struct sql *sql, struct store_lease_adopt *adopt, unsigned 
     while ((rc = sql_row(left)) == 1 && adopt->ret_count < limit)
         adopt->ret_leases[adopt->ret_count++] = (struct adopted_lease){
             .subject = sql_i64(left, 0),
-            .lease = {sql_i64(left, 1), sql_u64(left, 2), sql_i64(left, 3)},
+            .lease = {sql_i64(left, 1), sql_u64(left, 2), sql_i64(left, 3), sql_i64(left, 4)},
         };
     return MIN(rc, 0);
 }

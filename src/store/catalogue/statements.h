@@ -218,34 +218,36 @@
                        "FROM executions WHERE id = ?1")
 
 // --- Nodes and leases
-#define NODE_STATEMENTS(X)                                                                                 \
-    X(NOW, "SELECT {now_ms}")                                                                              \
-    X(NODE_INSERT, "INSERT INTO nodes(kind, address, started_ms, heartbeat_ms, knows) "                    \
-                   "VALUES(?1, ?2, ?3, ?3, ?4) {new_id}")                                                  \
-    X(NODE_PLACE, "INSERT INTO nodes(id, kind, address, started_ms, heartbeat_ms, knows) "                 \
-                  "VALUES(?5, ?1, ?2, ?3, ?3, ?4) ON CONFLICT(id) DO UPDATE SET kind = excluded.kind, "    \
-                  "address = excluded.address, started_ms = excluded.started_ms, "                         \
-                  "heartbeat_ms = excluded.heartbeat_ms, knows = excluded.knows, fenced_ms = 0")           \
-    X(LEASES_LEAVE, "UPDATE leases SET node = 0 WHERE node = ?1")                                          \
-    X(SCHEMA_MINIMUM, "SELECT minimum FROM schema_reader {held}")                                          \
-    X(NODE_HELD, "SELECT heartbeat_ms, fenced_ms FROM nodes WHERE id = ?1 {held}")                         \
-    X(NODE_LOCKED, "SELECT heartbeat_ms, fenced_ms FROM nodes WHERE id = ?1 {locked}")                     \
-    X(NODE_FENCE, "UPDATE nodes SET fenced_ms = ?1 WHERE id = ?2")                                         \
-    X(NODE_BEAT, "UPDATE nodes SET heartbeat_ms = ?2 WHERE id = ?1")                                       \
-    X(NODES_FENCE_OTHERS, "UPDATE nodes SET fenced_ms = ?1 WHERE fenced_ms = 0 AND kind = ?2")             \
-    X(NODES_FENCE_SILENT, "UPDATE nodes SET fenced_ms = ?1 WHERE fenced_ms = 0 AND heartbeat_ms < ?2")     \
-    X(NODES_FORGET, "DELETE FROM nodes WHERE fenced_ms > 0 AND id > 0 AND NOT EXISTS "                     \
-                    "(SELECT 1 FROM leases l WHERE l.node = nodes.id)")                                    \
-    X(LEASE_GET, "SELECT node, epoch, deadline_ms FROM leases WHERE kind = ?1 AND subject = ?2 {locked}")  \
-    /* Another connection may have made it meanwhile; then nothing changes. */                             \
-    X(LEASE_SET, "INSERT INTO leases(kind, subject, node, epoch, deadline_ms) VALUES(?1, ?2, ?3, ?4, ?5) " \
-                 "ON CONFLICT(kind, subject) DO UPDATE SET node = excluded.node, epoch = excluded.epoch, " \
-                 "deadline_ms = excluded.deadline_ms WHERE leases.node = ?6 AND leases.epoch = ?7")        \
-    X(LEASE_DEADLINE, "UPDATE leases SET deadline_ms = ?3 WHERE kind = ?1 AND subject = ?2")               \
-    X(LEASE_END, "DELETE FROM leases WHERE kind = ?1 AND subject = ?2")                                    \
-    X(LEASES_LEFT, "SELECT subject, node, epoch, deadline_ms FROM leases WHERE kind = ?1 AND node IN "     \
-                   "(SELECT id FROM nodes WHERE fenced_ms > 0) ORDER BY node, subject LIMIT ?2 {free}")    \
-    X(LEASES_OWN, "SELECT subject, node, epoch, deadline_ms FROM leases WHERE kind = ?1 AND node = ?3 "    \
+#define NODE_STATEMENTS(X)                                                                                             \
+    X(NOW, "SELECT {now_ms}")                                                                                          \
+    X(NODE_INSERT, "INSERT INTO nodes(kind, address, started_ms, heartbeat_ms, knows) "                                \
+                   "VALUES(?1, ?2, ?3, ?3, ?4) {new_id}")                                                              \
+    X(NODE_PLACE, "INSERT INTO nodes(id, kind, address, started_ms, heartbeat_ms, knows) "                             \
+                  "VALUES(?5, ?1, ?2, ?3, ?3, ?4) ON CONFLICT(id) DO UPDATE SET kind = excluded.kind, "                \
+                  "address = excluded.address, started_ms = excluded.started_ms, "                                     \
+                  "heartbeat_ms = excluded.heartbeat_ms, knows = excluded.knows, fenced_ms = 0")                       \
+    X(LEASES_LEAVE, "UPDATE leases SET node = 0 WHERE node = ?1")                                                      \
+    X(SCHEMA_MINIMUM, "SELECT minimum FROM schema_reader {held}")                                                      \
+    X(NODE_HELD, "SELECT heartbeat_ms, fenced_ms FROM nodes WHERE id = ?1 {held}")                                     \
+    X(NODE_LOCKED, "SELECT heartbeat_ms, fenced_ms FROM nodes WHERE id = ?1 {locked}")                                 \
+    X(NODE_FENCE, "UPDATE nodes SET fenced_ms = ?1 WHERE id = ?2")                                                     \
+    X(NODE_BEAT, "UPDATE nodes SET heartbeat_ms = ?2 WHERE id = ?1")                                                   \
+    X(NODES_FENCE_OTHERS, "UPDATE nodes SET fenced_ms = ?1 WHERE fenced_ms = 0 AND kind = ?2")                         \
+    X(NODES_FENCE_SILENT, "UPDATE nodes SET fenced_ms = ?1 WHERE fenced_ms = 0 AND heartbeat_ms < ?2")                 \
+    X(NODES_FORGET, "DELETE FROM nodes WHERE fenced_ms > 0 AND id > 0 AND NOT EXISTS "                                 \
+                    "(SELECT 1 FROM leases l WHERE l.node = nodes.id)")                                                \
+    X(LEASE_GET, "SELECT node, epoch, deadline_ms, asked_ms FROM leases WHERE kind = ?1 AND subject = ?2 {locked}")    \
+    /* Another connection may have made it meanwhile; then nothing changes. */                                         \
+    X(LEASE_SET,                                                                                                       \
+      "INSERT INTO leases(kind, subject, node, epoch, deadline_ms, asked_ms) "                                         \
+      "VALUES(?1, ?2, ?3, ?4, ?5, ?8) "                                                                                \
+      "ON CONFLICT(kind, subject) DO UPDATE SET node = excluded.node, epoch = excluded.epoch, "                        \
+      "deadline_ms = excluded.deadline_ms, asked_ms = excluded.asked_ms WHERE leases.node = ?6 AND leases.epoch = ?7") \
+    X(LEASE_DEADLINE, "UPDATE leases SET deadline_ms = ?3 WHERE kind = ?1 AND subject = ?2")                           \
+    X(LEASE_END, "DELETE FROM leases WHERE kind = ?1 AND subject = ?2")                                                \
+    X(LEASES_LEFT, "SELECT subject, node, epoch, deadline_ms, asked_ms FROM leases WHERE kind = ?1 AND node IN "       \
+                   "(SELECT id FROM nodes WHERE fenced_ms > 0) ORDER BY node, subject LIMIT ?2 {free}")                \
+    X(LEASES_OWN, "SELECT subject, node, epoch, deadline_ms, asked_ms FROM leases WHERE kind = ?1 AND node = ?3 "      \
                   "AND subject > ?4 ORDER BY subject LIMIT ?2")
 
 #define CATALOGUE_STATEMENTS(X) \
