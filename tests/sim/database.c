@@ -391,7 +391,7 @@ void database_end(struct server *server)
     } else if (world->now_ms < world->store.full_until_ms) {
         roll_back(server);
         over(server, ERR_STORE_FULL);
-    } else if (database->holder && database->holder != server) {
+    } else if (database->holder && database->held != writer->number) { // an earlier one of its own as well
         later(world, LOCKED_MS, commit_end, server, writer->life);
     } else {
         commit_it(server, writer->batch, writer->number, writer->mark);
