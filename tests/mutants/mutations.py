@@ -720,4 +720,28 @@ MUTATIONS = [
         "imports what is there already once more",
         ["test_trace_import.py"],
     ),
+    (
+        "store",
+        "postgres/statements.h",
+        "executions.xmin = x.version RETURNING 1)",
+        "executions.xmin = executions.xmin RETURNING 1)",
+        "writes over what another server has appended, or appends behind its seal",
+        ["test_guesses"],
+    ),
+    (
+        "store",
+        "postgres/postgres_writer.c",
+        "store->tx.change_count == count &&",
+        "true &&",
+        "refuses by what was known from before",
+        ["test_guesses"],
+    ),
+    (
+        "store",
+        "write/heads.c",
+        "    if (!head || heads->guesses || head->round == heads->round)",
+        "    if (true)",
+        "applies to a head of an earlier transaction what it locks",
+        ["test_guesses"],
+    ),
 ]

@@ -114,6 +114,18 @@ static void a_seal_of_another_server_is_heeded(void **state)
     store_free(&other.store);
 }
 
+// Only appends are guessed. Whatever else is asked for a log that is known sees what others have left.
+static void what_is_no_append_sees_what_others_left(void **state)
+{
+    struct fixture *fixture = *state;
+    struct fixture other = second_server(fixture);
+    int64_t row = known_log(fixture, "p");
+    append(&other, row, "p", 3);
+    assert_int_equal(fixture_complete_err(fixture, row, "p", 3), 0);
+    assert_int_equal(fixture_read(fixture, row, 0, 1 << 20, NULL, NULL), 4);
+    store_free(&other.store);
+}
+
 // A refusal is never by what was known from before: the other server has filled the gap.
 static void what_would_be_refused_is_looked_up(void **state)
 {
@@ -202,6 +214,7 @@ int main(void)
         WITH_STORE(records_of_another_server_come_in_between),
         WITH_STORE(what_another_server_has_already_is_not_doubled),
         WITH_STORE(a_seal_of_another_server_is_heeded),
+        WITH_STORE(what_is_no_append_sees_what_others_left),
         WITH_STORE(what_would_be_refused_is_looked_up),
         WITH_STORE(a_group_with_one_wrong_guess_is_written_once),
         WITH_STORE(nothing_is_lost_or_doubled_between_servers),
