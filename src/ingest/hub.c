@@ -205,6 +205,13 @@ static void hub_node_fenced(void *arg)
     pthread_mutex_unlock(&hub->mutex);
 }
 
+static void hub_outgrown(void *arg)
+{
+    struct hub *hub = arg;
+    if (hub->options.outgrown)
+        hub->options.outgrown(hub->options.became_arg);
+}
+
 int64_t hub_node(const struct hub *hub)
 {
     return node_number(hub->node);
@@ -229,6 +236,7 @@ struct hub *hub_new(const struct hub_options *options)
         .adopted = hub_adopted,
         .owned = hub_owned,
         .fenced = hub_node_fenced,
+        .outgrown = hub_outgrown,
         .arg = hub,
     });
     return hub;

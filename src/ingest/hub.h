@@ -30,7 +30,8 @@ struct hub_options {
     const char *address; // where this server listens, for people who look into the store; or NULL. Borrowed
     int64_t former;      // see struct node_options
     void (*became)(void *arg, int64_t node); // the same; on the loop of hub_start. May be NULL
-    void *became_arg;
+    void (*outgrown)(void *arg);             // the same
+    void *became_arg;                        // of both
     // Gives the news to every loop. Called on any thread. It must not call the hub.
     void (*tell)(void *arg, const struct hub_news *news);
     void *tell_arg;

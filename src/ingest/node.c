@@ -194,6 +194,8 @@ static void start_done(struct store_op *op)
     void (*started)(void *arg, int err) = TAKE_PTR(node->started);
     if (started)
         started(node->started_arg, op->err);
+    else if (op->err == ERR_TOO_NEW && node->options.outgrown)
+        node->options.outgrown(node->options.arg);
     if (op->err == 0)
         adopt(node);
 }

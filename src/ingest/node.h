@@ -24,6 +24,9 @@ struct node_options {
     void (*owned)(void *arg, const struct adopted_lease *lease);
     // The node was fenced: nothing belongs to it any more. It starts again by itself.
     void (*fenced)(void *arg);
+    // It cannot start again: while it was silent the store was brought to a schema that this program does not know. It
+    // has to end. NULL: nobody wants to know.
+    void (*outgrown)(void *arg);
     void *arg;
     uint64_t look_ms; // how often it reads what it holds; 0: NODE_LOOK_MS
 };

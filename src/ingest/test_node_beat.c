@@ -11,7 +11,7 @@ struct fixture {
     struct loop *loop;
     struct logger logger;
     struct node *node;
-    unsigned started, adopted, owned, fenced;
+    unsigned started, adopted, owned, fenced, outgrown;
     int start_error;
 };
 
@@ -25,6 +25,12 @@ static void owned(void *arg, const struct adopted_lease *lease)
 {
     struct fixture *fixture = arg;
     assert_int_equal(lease->subject, ++fixture->owned);
+}
+
+static void outgrown(void *arg)
+{
+    struct fixture *fixture = arg;
+    fixture->outgrown++;
 }
 
 static void fenced(void *arg)
@@ -47,6 +53,7 @@ static int set_up_looking(void **state, uint64_t look_ms)
                                                     .adopted = adopted,
                                                     .owned = owned,
                                                     .fenced = fenced,
+                                                    .outgrown = outgrown,
                                                     .arg = fixture});
     *state = fixture;
     return 0;
@@ -218,6 +225,21 @@ static void among_others_it_finds_out_what_it_holds_without_knowing(void **state
     starts(fixture, 0, ERR_UNAVAILABLE);
 }
 
+static void one_that_does_not_know_the_schema_any_more_is_told_to_end(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->store.base.one_writer = false;
+    node_start(fixture->node, fixture->loop, started, fixture);
+    starts(fixture, NODE, 0);
+    adopts(fixture, 0, ERR_NODE_FENCED);
+    starts(fixture, 0, ERR_UNAVAILABLE);
+    assert_int_equal(fixture->outgrown, 0);
+    run_for(fixture, 60000);
+    starts(fixture, 0, ERR_TOO_NEW);
+    assert_int_equal(fixture->outgrown, 1);
+    assert_int_equal(fixture->started, 1);
+}
+
 static void one_that_was_fenced_says_so_once_and_starts_anew(void **state)
 {
     struct fixture *fixture = *state;
@@ -246,6 +268,7 @@ int main(void)
         TEST(among_others_it_is_heard_of_and_looks_for_what_they_left),
         cmocka_unit_test_setup_teardown(among_others_it_finds_out_what_it_holds_without_knowing, set_up_to_look_at_once,
                                         tear_down),
+        TEST(one_that_does_not_know_the_schema_any_more_is_told_to_end),
         TEST(one_that_was_fenced_says_so_once_and_starts_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

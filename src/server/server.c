@@ -83,6 +83,7 @@ struct server {
     struct timer *deadline;
     struct timer *keep_tickets;
     bool stopping;
+    int err;                   // why it ends by itself
     struct settings *settings; // of the start, or of the last reload
 };
 
@@ -472,6 +473,18 @@ static int server_make_mirror(struct server *server)
     return mirror_new(&options, &server->mirror);
 }
 
+// Nothing of what it would still write is understood any more: so it does not wait for anybody.
+static void server_outgrown(void *arg)
+{
+    struct server *server = arg;
+    log_error(&server->logger,
+              "while this server stood still the store was brought to a schema that this version does not know; it "
+              "ends. Install the version of the other servers",
+              LOG_S("data", server->config->data));
+    server->err = ERR_TOO_NEW;
+    loop_stop(server->loop);
+}
+
 static void server_became_node(void *arg, int64_t node)
 {
     const struct server *server = arg;
@@ -503,6 +516,7 @@ static int server_make_rooms(struct server *server)
     struct hub_options hub = {
         .former = former_node(server->store, server->config->data),
         .became = server_became_node,
+        .outgrown = server_outgrown,
         .became_arg = server,
         .lease_ms = (uint64_t)config->lease_seconds * 1000,
         .lost_seal_ms = (uint64_t)config->lost_seal_seconds * 1000,
@@ -784,6 +798,7 @@ int server_run(struct config *config, int (*load)(void *arg, struct config *ret,
     if (err == 0) {
         loop_run(server->loop);
         log_info(&server->logger, "stopped", LOG_I("port", server->listening.port));
+        err = server->err;
     }
     server_release(server);
     return err;

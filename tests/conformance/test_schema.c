@@ -264,6 +264,7 @@ static void servers_that_cannot_work_on_it_keep_a_schema_away(void **state)
     assert_true(runs(sql, "UPDATE nodes SET fenced_ms = 1 WHERE id > 0"));
     add_server(sql, newest, NODE_SILENT_MS + 1000); // it was killed
     move(sql, next, newest + 1);
+    assert_int_equal(ask(sql, "SELECT count(*) FROM nodes WHERE id > 0 AND fenced_ms = 0"), 0); // should it go on
     assert_int_equal(schema_migrate(sql, newest, &reason), ERR_TOO_NEW);
 }
 

@@ -96,6 +96,20 @@ def test_what_the_others_cannot_work_on_waits_for_their_end(cluster):
     assert f"this program knows schemas up to {former}" in old.process.err.data.decode()
 
 
+def test_one_that_stood_still_meanwhile_ends_when_it_goes_on(cluster):
+    old = cluster.add()
+    execution_id = old.api().create()
+    newer = cluster.add(started=False)
+    newer.program = BREAKING
+    with cluster.paused(old):
+        cluster.sql("UPDATE nodes SET heartbeat_ms = heartbeat_ms - 31000")  # it stands still for so long
+        newer.start()
+        newer.api().append(execution_id, {"message": "goes on"})
+    assert old.ended(expect=None) != 0
+    assert "a schema that this version does not know" in old.process.err.data.decode()
+    assert newer.api().messages(execution_id) == ["goes on"]
+
+
 def test_of_two_that_start_first_at_once_both_serve(cluster):
     servers = [cluster.add(started=False) for _ in range(4)]
     for server in servers:

@@ -55,6 +55,16 @@ static int check_lossless(struct sql *sql, const struct schema_migration *migrat
     return ERR_CONFLICT;
 }
 
+// One that is silent may stand still, and go on: it finds itself fenced, and cannot start anew.
+static int fence_silent(struct sql *sql, int works_with)
+{
+    char text[160];
+    snprintf(text, sizeof(text),
+             "UPDATE nodes SET fenced_ms = {now_ms} WHERE kind = %d AND fenced_ms = 0 AND knows < %d", NODE_SERVER,
+             works_with);
+    return sql_exec(sql, text);
+}
+
 // Says, in its transaction, which programs can work on the schema after this step; and looks whether others are at
 // work. A server that starts waits at the same row until this transaction has ended.
 static int fence_readers(struct sql *sql, const struct schema_migration *migration, bool back, struct buf *ret_reason)
@@ -74,7 +84,7 @@ static int fence_readers(struct sql *sql, const struct schema_migration *migrati
     if (err == 0)
         err = number_of(sql, text, &older);
     if (err < 0 || older == 0)
-        return err;
+        return err < 0 ? err : fence_silent(sql, works_with);
     buf_printf(
         ret_reason,
         "%lld of the servers that use it now cannot work on the schema that it would become. Stop all servers of "
