@@ -33,6 +33,7 @@ struct api_limits {
     char *const *allowed_hosts;            // NULL-terminated; in addition to loopback and the listening address
     char *const *cors_origins;             // NULL-terminated
     bool metrics_credential;               // /metrics asks for a credential
+    bool drains;                           // nothing new is begun
 };
 
 struct route;

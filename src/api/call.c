@@ -91,6 +91,15 @@ void call_fail(struct call *call, int err, const char *detail)
         http_respond_error(request, err, detail);
 }
 
+bool call_may_begin(struct call *call)
+{
+    if (!call->api->limits->drains)
+        return true;
+    call_fail(call, ERR_UNAVAILABLE,
+              "this server drains: it takes nothing new, as its store is about to be moved; ask again later");
+    return false;
+}
+
 void call_fail_with(struct call *call, int err, const char *detail, void (*add)(void *arg, struct json_writer *json),
                     void *arg)
 {

@@ -54,6 +54,7 @@ void call_answer_json(struct call *call, int status, const struct buf *json);
 // What was written; everything must be closed.
 void call_answer(struct call *call, int status, const struct json_writer *json);
 void call_fail(struct call *call, int err, const char *detail);
+bool call_may_begin(struct call *call); // something new; false after it has answered that the server drains
 // With what `add` writes beside the error.
 void call_fail_with(struct call *call, int err, const char *detail, void (*add)(void *arg, struct json_writer *json),
                     void *arg);

@@ -406,3 +406,12 @@ int dispatch_drain(struct dispatch *dispatch, int64_t account, struct str worker
         dispatch_nudge(dispatch);
     return err;
 }
+
+void dispatch_hold(struct dispatch *dispatch, bool on)
+{
+    pthread_mutex_lock(&dispatch->mutex);
+    match_hold(&dispatch->match, on);
+    pthread_mutex_unlock(&dispatch->mutex);
+    if (!on)
+        dispatch_nudge(dispatch);
+}

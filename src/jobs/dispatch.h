@@ -66,3 +66,5 @@ bool dispatch_has_worker(struct dispatch *dispatch, int64_t account, struct str 
 // asked otherwise, whatever becomes of the worker's connection, and of this server as long as the worker lives.
 // ERR_NOT_FOUND: no such worker is connected here. ERR_CONFLICT: it ends, and cannot take jobs again.
 int dispatch_drain(struct dispatch *dispatch, int64_t account, struct str worker_id, bool on);
+// Gives out no more jobs, or some again. What workers have goes on.
+void dispatch_hold(struct dispatch *dispatch, bool on);

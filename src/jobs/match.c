@@ -288,6 +288,13 @@ void match_resume(struct match *match, struct str worker_id)
     room_came(match);
 }
 
+void match_hold(struct match *match, bool on)
+{
+    if (match->held && !on)
+        room_came(match);
+    match->held = on;
+}
+
 void match_leave(struct match *match, struct str worker_id)
 {
     struct match_worker *worker = worker_find(match, worker_id);
@@ -523,9 +530,9 @@ struct choice {
     bool rests; // a worker with room gave it back, and does not get it yet
 };
 
-static bool worker_takes(const struct match_worker *worker, int64_t account)
+static bool worker_takes(const struct match *match, const struct match_worker *worker, int64_t account)
 {
-    return !worker->draining && (worker->account == 0 || worker->account == account);
+    return !match->held && !worker->draining && (worker->account == 0 || worker->account == account);
 }
 
 static void choose_worker(struct map_node *node, void *arg)
@@ -533,7 +540,7 @@ static void choose_worker(struct map_node *node, void *arg)
     struct match_worker *worker = CONTAINER_OF(node, struct match_worker, node);
     struct choice *choice = arg;
     struct str label;
-    if (!worker_takes(worker, choice->line->account) ||
+    if (!worker_takes(choice->match, worker, choice->line->account) ||
         demand_fits(&choice->line->demand, &worker->offer, &label) != DEMAND_FITS)
         return;
     const struct match_return *back = return_find(choice->match, choice->row, buf_str(&worker->id));
@@ -655,6 +662,7 @@ enum match_action_kind match_next(struct match *match, struct match_action *ret)
 // --- Looking
 
 struct why {
+    const struct match *match;
     const struct demand *demand;
     int64_t account;
     struct demand_why *found;
@@ -665,12 +673,12 @@ static void why_worker(struct map_node *node, void *arg)
     const struct match_worker *worker = CONTAINER_OF(node, struct match_worker, node);
     const struct why *why = arg;
     if (worker->account == 0 || worker->account == why->account)
-        demand_why_add(why->found, why->demand, &worker->offer, worker->draining);
+        demand_why_add(why->found, why->demand, &worker->offer, why->match->held || worker->draining);
 }
 
 void match_why(const struct match *match, int64_t account, const struct demand *demand, struct demand_why *why)
 {
-    struct why of = {demand, account, why};
+    struct why of = {match, demand, account, why};
     map_each((struct map *)(uintptr_t)&match->workers, why_worker, &of);
 }
 

@@ -26,6 +26,7 @@ struct match {
     struct map workers;     // of struct match_worker, by id
     struct map returns;     // of struct match_return, by row and worker
     uint64_t running_max;   // for each account; 0: no limit
+    bool held;              // nothing is given out
     struct tally elsewhere; // what accounts have with workers of other servers, as far as is known
     // Grows when room becomes free or a worker joins; then lines that found no worker look again.
     uint64_t capacity;
@@ -49,6 +50,7 @@ void match_join(struct match *match, struct str worker_id, int64_t account, cons
 void match_drain(struct match *match, struct str worker_id);  // it takes no more; what it holds stays counted
 void match_resume(struct match *match, struct str worker_id); // it takes jobs again
 void match_leave(struct match *match, struct str worker_id);
+void match_hold(struct match *match, bool on); // all workers are as if they drained
 // It has this job already, from before.
 void match_held(struct match *match, struct str worker_id, int64_t account, int64_t row, const struct demand *demand);
 // The job is off its worker: it ended, was given back, or the claim did not succeed.

@@ -247,6 +247,20 @@ static void a_draining_worker_gets_nothing(void **state)
     assert_int_equal(claimed(match, NULL), 0);
 }
 
+static void while_it_is_held_nobody_gets_anything_and_then_again(void **state)
+{
+    struct match *match = *state;
+    join(match, "w", 0, 8, 8000);
+    fill(match, 1, any(), 10, 2);
+    assert_int_equal(claimed(match, "w"), 10);
+    match_hold(match, true);
+    assert_int_equal(claimed(match, NULL), 0);
+    join(match, "v", 0, 8, 8000);
+    assert_int_equal(claimed(match, NULL), 0);
+    match_hold(match, false);
+    assert_int_not_equal(claimed(match, NULL), 0);
+}
+
 static void what_an_account_has_elsewhere_counts_towards_its_limit(void **state)
 {
     struct match *match = *state;
@@ -435,6 +449,7 @@ int main(void)
         TEST(a_hint_during_a_read_is_looked_at_after_it),
         TEST(a_worker_that_left_gets_nothing_and_one_that_is_back_has_what_it_held),
         TEST(a_draining_worker_gets_nothing),
+        TEST(while_it_is_held_nobody_gets_anything_and_then_again),
         TEST(a_worker_that_drained_takes_what_came_meanwhile),
         TEST(an_account_has_at_most_so_many_running),
         TEST(what_an_account_has_elsewhere_counts_towards_its_limit),

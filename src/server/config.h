@@ -101,6 +101,8 @@
       "failed logins per minute and address, at all servers of the store")                                             \
     X(N, memory_max, 0, 0, 1099511627776, false,                                                                       \
       "bytes held for others, at least 64 MiB; 0: a quarter of what the machine or its cgroup has")                    \
+    X(B, drain, 0, 0, 1, true,                                                                                         \
+      "take nothing new and give out no jobs; what runs goes on to its end (docs/moving.md#draining)")                 \
     X(N, cache_bytes, 268435456, 1048576, 1099511627776, true, "bytes of the log cache, all loops together")           \
     X(N, regex_steps, 10000000, 1000, 1000000000, true, "matching steps of a regular expression per page")             \
     X(N, lease_seconds, 30, 1, 3600, false, "a runner silent for so long is lost")                                     \

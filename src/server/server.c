@@ -183,6 +183,7 @@ static void server_reload(struct server *server)
         sweep_set(server->sweep, &server->settings->limits.retention);
         server_set_late(server);
         tallies_set(server->tallies, server->settings->limits.followers_max);
+        dispatch_hold(server->dispatch, server->settings->limits.drains);
         for (unsigned i = 0; i < server->shard_count; i++)
             shard_set(&server->shards[i], server->settings);
     }
@@ -380,6 +381,7 @@ static void server_make_dispatch(struct server *server)
         .token_arg = server,
     };
     server->dispatch = dispatch_new(&dispatch);
+    dispatch_hold(server->dispatch, server->config->drain);
 }
 
 static int64_t server_node(void *arg)

@@ -34,6 +34,7 @@ struct settings *settings_new(const struct config *config)
         .allowed_hosts = list_with_end(&config->allowed_hosts),
         .cors_origins = list_with_end(&config->cors_origins),
         .metrics_credential = config->metrics_credential,
+        .drains = config->drain,
         .currency = config->currency,
     };
     cost_rate_parse(str_of(config->cost_rate), &settings->limits.cost_rate_micros); // it was checked when it was set

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import re
+import signal
 import sqlite3
 from subprocess import PIPE
 
@@ -198,6 +199,54 @@ def test_a_store_is_moved_to_postgres_and_back(tmp_path, cli):
         assert api.messages(filled.open)[-2:] == ["after the move", "twice after the move"]
     finally:
         back.close()
+
+
+def test_what_runs_ends_on_a_store_that_drains_and_what_waits_goes_on_at_its_copy(tmp_path, cli):
+    config = tmp_path / "server.conf"
+    config.write_text("")
+    file = Server(tmp_path / "file", flags=("--config", config)).start()
+    api, order = file.api(), {"command": ["true"], "queue": True, "labels": ["moved"]}
+    ids = [api.expect(201, "POST", "/api/v1/executions", order)["execution_id"] for _ in range(2)]
+    with JobWorker(file, labels=["moved"], slots=1) as worker:
+        job, own = worker.take().begin(), api.create()
+        config.write_text("drain = true\n")
+        file.process.signal(signal.SIGHUP)
+        file.wait_log(lambda entry: entry["message"] == "reloaded")
+        wrong = {"Idempotency-Key": "x" * 300}  # of a request that would begin nothing
+        eventually(
+            lambda: all(api.post("/api/v1/executions", {}, headers=wrong).status == 503 for _ in range(8)),
+            "it is heard on every loop",
+        )
+        batch = {"job": {"command": ["true"]}, "jobs": [{}]}
+        run = {"workflow_id": "w", "graph": {"nodes": [{"id": "a"}], "edges": []}}
+        api.expect(201, "POST", "/api/v1/workflows", run)
+        for path, body in (("executions", order), ("batches", batch), ("workflows/w/run", {})):
+            answer = api.post(f"/api/v1/{path}", body)
+            assert (answer.status, answer.code, answer.headers["Retry-After"]) == (503, "unavailable", "1"), answer
+            assert "drains" in answer.json()["error"]["message"]
+        ready = api.get("/ready", token=None)
+        assert (ready.status, ready.json()) == (200, {"status": "ready", "draining": True})
+        api.append_lines(own, ["it goes on"])
+        api.expect(200, "PATCH", f"/api/v1/executions/{own}", {"status": "failed"})
+        job.end(0, ["to its end"])
+        assert worker.quiet() == []
+    counted = {one["execution_id"]: one["status"] for one in api.get("/api/v1/executions").json()["executions"]}
+    assert counted == {job.id: "completed", own: "failed", next(id for id in ids if id != job.id): "queued"}
+    known = {id: api.logs(id) for id in counted}
+    file.stop()
+    database = shared().store(tmp_path / "drained")
+    copy(cli, file.data, database, expect=0)
+    moved = Server(tmp_path / "file", flags=("--store", database)).start()
+    try:
+        api = moved.api()
+        assert {id: api.logs(id) for id in known} == known
+        for id in (job.id, own):
+            Cli(tmp_path / "verifying", moved).ok("verify", id)
+        with JobWorker(moved, labels=["moved"], slots=1) as worker:
+            assert worker.take().end(0).id == next(id for id in ids if id != job.id)
+        api.create()
+    finally:
+        moved.close()
 
 
 def lines_in(server, count):

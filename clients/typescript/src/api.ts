@@ -3278,6 +3278,11 @@ export interface operations {
                     "application/json": {
                         /** @constant */
                         status: "ready";
+                        /**
+                         * @description It takes nothing new; what runs goes on (the setting drain).
+                         * @constant
+                         */
+                        draining?: true;
                         /** @description What it can be without for a while, and why it is away; missing if all is there. */
                         away?: {
                             /** @description Where files of runs are kept; uploads and downloads are 503. */

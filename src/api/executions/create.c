@@ -147,6 +147,8 @@ void executions_create(struct call *call)
     struct str key = http_header(call->request, STR("Idempotency-Key"));
     struct str raw = http_body(call->request);
 
+    if (!call_may_begin(call))
+        return;
     if (key.len > 255) {
         call_fail(call, ERR_MALFORMED, "Idempotency-Key is longer than 255 bytes");
         return;

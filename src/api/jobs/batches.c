@@ -133,6 +133,8 @@ static bool create_fill(struct create *it, struct call *call)
 void batches_create(struct call *call)
 {
     struct str key = http_header(call->request, STR("Idempotency-Key")), raw = http_body(call->request);
+    if (!call_may_begin(call))
+        return;
     if (key.len > 255) {
         call_fail(call, ERR_MALFORMED, "Idempotency-Key is longer than 255 bytes");
         return;

@@ -267,8 +267,11 @@ static void found(struct execution_lookup *lookup, int err)
     if (err == 0)
         err = execution_judge(principal, &lookup->kept->execution);
     else if (err == ERR_NOT_FOUND && !it->created && role_may(principal->role, ACTION_WRITE)) {
-        create(it);
-        return;
+        if (!it->gather->call->api->limits->drains) {
+            create(it);
+            return;
+        }
+        err = ERR_UNAVAILABLE;
     }
     if (err == 0)
         append(it, lookup->kept->execution.row);

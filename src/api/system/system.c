@@ -59,6 +59,8 @@ static void ready_done(struct store_op *op)
     } else if (err == 0) {
         json_open_object(&json, NULL);
         json_add_text(&json, "status", "ready");
+        if (call->api->limits->drains)
+            json_add_bool(&json, "draining", true);
         add_away(call, &json);
         json_close(&json);
         call_answer(call, 200, &json);

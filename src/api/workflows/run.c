@@ -205,6 +205,8 @@ static bool take_job(struct making *it)
 
 void workflows_run(struct call *call)
 {
+    if (!call_may_begin(call))
+        return;
     struct making *it = xcalloc(1, sizeof(*it));
     it->call = call;
     it->create.open_max = call->api->limits->open_executions_max;
