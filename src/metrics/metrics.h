@@ -62,6 +62,8 @@
     X(G, store_queue, none, "operations waiting for the store's writer")                                              \
     X(G, store_wal_lost_bytes, none, "bytes of commits that the last start did not find; 0: all was there")           \
     X(C, store_commits_total, none, "transactions")                                                                   \
+    X(C, store_guesses_total, none, "of them, appends to logs that PostgreSQL was not asked about before")            \
+    X(C, store_wrong_guesses_total, none, "such transactions begun again, as somebody had changed a log meanwhile")   \
     X(G, bus_away, none, "1 while other servers of the store cannot be told nor heard by hints, else 0")              \
     X(C, refusals_total, reason, "requests and frames refused, by the code word of the error")                        \
     X(C, source_events_total, none, "events of late sources that were stored")                                        \

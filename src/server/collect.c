@@ -33,11 +33,20 @@ void collect_events(struct metrics *metrics, unsigned shard, const struct chunk 
 
 void collect_store(struct store *store, struct metrics *metrics)
 {
-    static const enum metric of_store[] = {
-        METRIC_store_bytes,          METRIC_store_wal_lost_bytes,   METRIC_store_queue,
-        METRIC_store_commits_total,  METRIC_commit_seconds,         METRIC_fsync_seconds,
-        METRIC_store_read_seconds,   METRIC_sealed_total,           METRIC_sealed_with_records_total,
-        METRIC_sealed_records_total, METRIC_summaries_stored_total, METRIC_summary_chunks_read_total};
+    static const enum metric of_store[] = {METRIC_store_bytes,
+                                           METRIC_store_wal_lost_bytes,
+                                           METRIC_store_queue,
+                                           METRIC_store_commits_total,
+                                           METRIC_commit_seconds,
+                                           METRIC_fsync_seconds,
+                                           METRIC_store_read_seconds,
+                                           METRIC_sealed_total,
+                                           METRIC_sealed_with_records_total,
+                                           METRIC_sealed_records_total,
+                                           METRIC_summaries_stored_total,
+                                           METRIC_summary_chunks_read_total,
+                                           METRIC_store_guesses_total,
+                                           METRIC_store_wrong_guesses_total};
     struct store_stats stats;
     metrics_set(metrics, METRIC_bus_away, store_bus_away(store) != NULL);
     if (!store_stats(store, &stats)) {
@@ -49,6 +58,8 @@ void collect_store(struct store *store, struct metrics *metrics)
     metrics_set(metrics, METRIC_store_wal_lost_bytes, (int64_t)stats.wal_lost);
     metrics_set(metrics, METRIC_store_queue, (int64_t)stats.queue);
     metrics_set_total(metrics, METRIC_store_commits_total, stats.commits);
+    metrics_set_total(metrics, METRIC_store_guesses_total, stats.guesses);
+    metrics_set_total(metrics, METRIC_store_wrong_guesses_total, stats.wrong_guesses);
     metrics_set_histogram(metrics, METRIC_commit_seconds, stats.commit_buckets, ARRAY_LEN(stats.commit_buckets),
                           stats.commit_ns_sum);
     metrics_set_histogram(metrics, METRIC_fsync_seconds, stats.fsync_buckets, ARRAY_LEN(stats.fsync_buckets),

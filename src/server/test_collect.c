@@ -41,17 +41,27 @@ static void count(struct store *store, struct store_stats *ret)
                                 .fsync_ns_sum = 1000000,
                                 .fsyncs = 2,
                                 .summaries = 8,
-                                .summary_chunks = 9};
+                                .summary_chunks = 9,
+                                .guesses = 2,
+                                .wrong_guesses = 1};
 }
 
 static void a_stores_figures_are_shown(void **state)
 {
     (void)state;
     static const struct store_vtable vtable = {.name = "figures", .submit = stub_submit, .stats = count};
-    static const char *const lines[] = {
-        "store_bytes 4096",         "store_wal_lost_bytes 7",     "store_queue 5",         "store_commits_total 3",
-        "commit_seconds_count 3",   "commit_seconds_sum 0.002",   "fsync_seconds_count 2", "fsync_seconds_sum 0.001",
-        "summaries_stored_total 8", "summary_chunks_read_total 9"};
+    static const char *const lines[] = {"store_bytes 4096",
+                                        "store_wal_lost_bytes 7",
+                                        "store_queue 5",
+                                        "store_commits_total 3",
+                                        "commit_seconds_count 3",
+                                        "commit_seconds_sum 0.002",
+                                        "fsync_seconds_count 2",
+                                        "fsync_seconds_sum 0.001",
+                                        "summaries_stored_total 8",
+                                        "summary_chunks_read_total 9",
+                                        "store_guesses_total 2",
+                                        "store_wrong_guesses_total 1"};
     struct store_stub stub;
     CLEANUP(buf_release) struct buf text = {0};
     stub_init(&stub);

@@ -23,10 +23,7 @@ struct postgres_store {
     uint64_t heads_connection; // on which the heads that are kept were read and written
     uint64_t transaction;      // the number of the present one, by this server's count
     int64_t transaction_id;    // by the database's, for `news` and as the version of rows
-    struct {
-        uint64_t right, wrong;
-    } guesses;    // transactions
-    bool purging; // there may be rows in `purging` or `purging_accounts`
+    bool purging;              // there may be rows in `purging` or `purging_accounts`
     uint64_t background_from_ms;
     uint64_t purging_from_ms; // when to look again whether there are: some are not due at once
 

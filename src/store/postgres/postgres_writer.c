@@ -67,6 +67,13 @@ static void publish(struct postgres_store *store)
     summary_cache_feed(store->engine.summaries, tx->changes, tx->change_count);
 }
 
+static void count_guess(struct engine *engine, bool right)
+{
+    pthread_mutex_lock(&engine->stats_mutex);
+    *(right ? &engine->stats.guesses : &engine->stats.wrong_guesses) += 1;
+    pthread_mutex_unlock(&engine->stats_mutex);
+}
+
 // `again`: another transaction was in the way, or a guess was wrong. What it was about is then not known any more.
 static int transact_once(struct postgres_store *store, struct store_op *const *ops, size_t count, bool background,
                          bool *again)
@@ -78,7 +85,8 @@ static int transact_once(struct postgres_store *store, struct store_op *const *o
     *again = guess || sql_again(store->sql);
     if (err == 0)
         err = commit(store, guess, again);
-    *(err == 0 ? &store->guesses.right : &store->guesses.wrong) += guess;
+    if (guess)
+        count_guess(&store->engine, err == 0);
     if (err == 0)
         appends_committed(&store->appends, &store->tx.heads, (uint64_t)store->transaction_id);
     appends_reset(&store->appends, err == 0);

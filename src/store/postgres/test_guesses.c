@@ -1,7 +1,6 @@
 // Transactions of appends to logs that are known from before: they are written without being read, under the condition
 // that nobody else has changed them. Here others do.
 #include "store/postgres/postgres_fixture.h"
-#include "store/postgres/postgres_private.h"
 
 #define SERVERS 2
 #define LOGS    4
@@ -9,12 +8,16 @@
 
 static uint64_t guessed(const struct fixture *fixture)
 {
-    return postgres_store_of(fixture->store)->guesses.right;
+    struct store_stats stats;
+    store_stats(fixture->store, &stats);
+    return stats.guesses;
 }
 
 static uint64_t mistaken(const struct fixture *fixture)
 {
-    return postgres_store_of(fixture->store)->guesses.wrong;
+    struct store_stats stats;
+    store_stats(fixture->store, &stats);
+    return stats.wrong_guesses;
 }
 
 // The same fixture, with another server of its database.

@@ -55,11 +55,13 @@ static void shards_stats(struct store *store, struct store_stats *ret)
                                   &ret->commit_ns_sum,  &ret->bytes,        &ret->wal_lost,
                                   &ret->queue,          &ret->fsync_ns_sum, &ret->fsyncs,
                                   &ret->read_ns_sum,    &ret->seals,        &ret->seals_with_records,
-                                  &ret->sealed_records, &ret->summaries,    &ret->summary_chunks};
-        const uint64_t parts[] = {one.commits,        one.mutations,   one.records,       one.commit_ns_sum,
-                                  one.bytes,          one.wal_lost,    one.queue,         one.fsync_ns_sum,
-                                  one.fsyncs,         one.read_ns_sum, one.seals,         one.seals_with_records,
-                                  one.sealed_records, one.summaries,   one.summary_chunks};
+                                  &ret->sealed_records, &ret->summaries,    &ret->summary_chunks,
+                                  &ret->guesses,        &ret->wrong_guesses};
+        const uint64_t parts[] = {one.commits,        one.mutations,   one.records,        one.commit_ns_sum,
+                                  one.bytes,          one.wal_lost,    one.queue,          one.fsync_ns_sum,
+                                  one.fsyncs,         one.read_ns_sum, one.seals,          one.seals_with_records,
+                                  one.sealed_records, one.summaries,   one.summary_chunks, one.guesses,
+                                  one.wrong_guesses};
         for (size_t k = 0; k < ARRAY_LEN(sums); k++)
             *sums[k] += parts[k];
         for (size_t k = 0; k < STORE_BUCKETS; k++) {
