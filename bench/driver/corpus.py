@@ -213,12 +213,12 @@ class Corpus:
         return path
 
     def mixed(self, lines, run=50):
-        """So many lines of all kinds, in runs of some as they came, from all over: where few are used, the first ones
-        alone would be of one kind."""
+        """So many lines of all kinds, in runs as they came, drawn from all over: where few are used, the first ones alone
+        would be of one kind."""
         path = self.folder / f"mixed-{lines}"
         if not path.exists() or path.stat().st_size == 0:
             whole = self.all().read_bytes().splitlines(keepends=True)
-            step = max(len(whole) * run // lines, run)
-            taken = [line for at in range(0, len(whole), step) for line in whole[at : at + run]]
-            path.write_bytes(b"".join(taken[:lines]))
+            runs = [whole[at : at + run] for at in range(0, len(whole), run)]
+            random.Random(lines).shuffle(runs)
+            path.write_bytes(b"".join(line for some in runs[: -(-lines // run)] for line in some))
         return path

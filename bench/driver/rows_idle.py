@@ -26,7 +26,7 @@ PURPOSES = (
     ("days", "chunk_days"),
     ("purging", "purging"),
     ("what is quiet", "quiet_ms"),
-    ("counting", "count("),
+    ("counting", "select count(*)"),
 )
 
 

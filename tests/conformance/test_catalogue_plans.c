@@ -284,12 +284,14 @@ static char *execution_of(const char *text)
     buf_append_text(&asked, "EXPLAIN EXECUTE asked");
     int count = parameters_of(text);
     for (int i = 1; i <= count; i++) {
-        char cast[32];
+        char cast[32], among[32];
         snprintf(cast, sizeof(cast), "CAST(?%d AS ", i);
+        snprintf(among, sizeof(among), "{among}?%d{", i);
         const char *type = strstr(text, cast);
         const char *end = type ? strchr(type, ')') : NULL;
         bool list = end && strncmp(end - 2, "[]", 2) == 0;
-        buf_printf(&asked, "%s%s%s", i == 1 ? "(" : ", ", list ? "'{5,6,7}'" : "'5'", i == count ? ")" : "");
+        const char *value = strstr(text, among) ? "'[5,6,7]'" : list ? "'{5,6,7}'" : "'5'";
+        buf_printf(&asked, "%s%s%s", i == 1 ? "(" : ", ", value, i == count ? ")" : "");
     }
     return buf_take(&asked);
 }

@@ -119,11 +119,10 @@
 
 #define EXECUTION_STATEMENTS(X)                                                                                        \
     X(EXECUTION_BY_ROW, "SELECT " EXECUTION_COLUMNS EXECUTION_TABLES "WHERE e.id = ?1")                                \
-    X(EXECUTIONS_BY_ROWS, "SELECT " EXECUTION_COLUMNS EXECUTION_TABLES                                                 \
-                          "WHERE e.id IN (SELECT CAST(m.value AS {integer}) FROM {members}(CAST(?1 AS {json})) AS m)") \
+    X(EXECUTIONS_BY_ROWS, "SELECT " EXECUTION_COLUMNS EXECUTION_TABLES "WHERE e.id {among}?1{among_end}")              \
     X(EXECUTIONS_LOOK,                                                                                                 \
       "SELECT e.id, e.account, e.next_sequence, e.first_sequence, e.status, e.sealed, e.purged FROM executions e "     \
-      "WHERE e.id IN (SELECT CAST(m.value AS {integer}) FROM {members}(CAST(?1 AS {json})) AS m)")                     \
+      "WHERE e.id {among}?1{among_end}")                                                                               \
     X(EXECUTIONS_BACK,                                                                                                 \
       "SELECT id, created_ms FROM executions WHERE account = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?4 OFFSET ?3")      \
     X(EXECUTION_ROW_OF, "SELECT id FROM executions WHERE account = ?1 AND execution_id = ?2")                          \
