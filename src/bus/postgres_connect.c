@@ -1,11 +1,15 @@
 #include "bus/postgres_connect.h"
 
+#include "util/attrs.h"
+
 #include <poll.h>
 #include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #define SILENCE_MS    5000 // then the server is asked whether it is there
-#define SILENCE_TIMES 2    // it did not answer that so often
+#define SILENCE_TIMES 2    // it did not answer that so often, one directly after the other
 #define PATIENCE_S    "5"  // for that, and for a connection
 
 // By these the database gives up a process that stands still, or whose machine has gone, in the middle of a
@@ -20,7 +24,75 @@ static void drop_notice(void *arg, const PGresult *result)
     (void)result;
 }
 
-PGconn *postgres_connect(const char *conninfo, const char *name)
+// --- Several hosts
+
+// As libpq has them: lists with commas, of which `port` may have one entry for all. Owned, or NULL.
+struct hosts {
+    char *host, *hostaddr, *port;
+};
+
+static void hosts_release(struct hosts *hosts)
+{
+    free(hosts->host);
+    free(hosts->hostaddr);
+    free(hosts->port);
+}
+
+static struct hosts hosts_of(PGconn *connection)
+{
+    struct hosts ret = {0};
+    PQconninfoOption *options = PQconninfo(connection);
+    for (const PQconninfoOption *at = options; at && at->keyword; at++) {
+        char **list = strcmp(at->keyword, "host") == 0       ? &ret.host
+                      : strcmp(at->keyword, "hostaddr") == 0 ? &ret.hostaddr
+                      : strcmp(at->keyword, "port") == 0     ? &ret.port
+                                                             : NULL;
+        if (list && at->val && at->val[0])
+            *list = xstrdup(at->val);
+    }
+    PQconninfoFree(options);
+    return ret;
+}
+
+// True if `list` begins with `word`, as a whole entry.
+static bool begins_with(const char *list, const char *word)
+{
+    size_t len = strcspn(list, ",");
+    return len == strlen(word) && strncmp(list, word, len) == 0;
+}
+
+// Takes the first entry away; one that holds for all stays.
+static bool drop_first(char *list)
+{
+    const char *comma = list ? strchr(list, ',') : NULL;
+    if (!comma)
+        return false;
+    memmove(list, comma + 1, strlen(comma + 1) + 1);
+    return true;
+}
+
+static bool is_first(const PGconn *connection, const struct hosts *hosts)
+{
+    const char *list = hosts->host ? hosts->host : hosts->hostaddr;
+    return begins_with(list, PQhost(connection)) && (!hosts->port || begins_with(hosts->port, PQport(connection)));
+}
+
+// Leaves of `hosts` those behind the one at which libpq has stopped. False: there is none.
+static bool hosts_behind(const PGconn *connection, struct hosts *hosts)
+{
+    bool found = false, more = hosts->host || hosts->hostaddr;
+    while (more && !found) {
+        found = is_first(connection, hosts);
+        bool by_name = drop_first(hosts->host), by_address = drop_first(hosts->hostaddr);
+        drop_first(hosts->port);
+        more = by_name || by_address;
+    }
+    return found && more;
+}
+
+// --- Connecting
+
+static PGconn *connect_to(const char *conninfo, const char *name, const struct hosts *hosts)
 {
     // What conninfo says comes later, and counts: times by which a server that does not answer any more is given up,
     // and that a standby is of no use. The encoding is always ours, whatever the environment says.
@@ -34,11 +106,33 @@ PGconn *postgres_connect(const char *conninfo, const char *name)
                                 "options",
                                 "dbname",
                                 "client_encoding",
+                                "host",
+                                "hostaddr",
+                                "port",
                                 NULL};
-    const char *const values[] = {PATIENCE_S, "10000",  "10",     "5",    "3", "read-write",
-                                  name,       given_up, conninfo, "UTF8", NULL};
+    const char *const values[] = {PATIENCE_S,  "10000",  "10",     "5",    "3",         "read-write",
+                                  name,        given_up, conninfo, "UTF8", hosts->host, hosts->hostaddr,
+                                  hosts->port, NULL};
     PGconn *connection = PQconnectdbParams(keys, values, 1);
     PQsetNoticeReceiver(connection, drop_notice, NULL);
+    return connection;
+}
+
+PGconn *postgres_connect(const char *conninfo, const char *name)
+{
+    CLEANUP(hosts_release) struct hosts hosts = {0};
+    PGconn *connection = connect_to(conninfo, name, &hosts);
+    // After what some hosts say, such as that they have too many connections, libpq tries no other.
+    for (bool more = true; more && PQstatus(connection) != CONNECTION_OK;) {
+        hosts_release(&hosts);
+        hosts = hosts_of(connection);
+        more = hosts_behind(connection, &hosts);
+        if (!more)
+            break;
+        PGconn *next = connect_to(conninfo, name, &hosts);
+        PQfinish(connection);
+        connection = next;
+    }
     return connection;
 }
 
@@ -69,7 +163,8 @@ static void await_result(PGconn *connection)
 {
     int silent = 0;
     while (PQstatus(connection) == CONNECTION_OK && PQisBusy(connection)) {
-        int rc = poll(&(struct pollfd){.fd = PQsocket(connection), .events = POLLIN}, 1, SILENCE_MS);
+        int wait_ms = silent > 0 ? 0 : SILENCE_MS;
+        int rc = poll(&(struct pollfd){.fd = PQsocket(connection), .events = POLLIN}, 1, wait_ms);
         if (rc > 0 && !PQconsumeInput(connection))
             return;
         if (rc != 0)

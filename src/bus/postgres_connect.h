@@ -5,8 +5,9 @@
 #include <libpq-fe.h>
 
 // `conninfo` as libpq has it; what it says counts. Of several hosts the one is taken that can be written to. `name`:
-// what the server lists the connection as. Waits for the server, for a bounded time. The caller looks at PQstatus, and
-// owns what is returned. Notices are dropped.
+// what the server lists the connection as. Hosts that refuse, for whatever reason, are passed over. Waits for the
+// server, for a bounded time. The caller looks at PQstatus, and owns what is returned. Notices are dropped. To connect
+// again, make another one: PQreset may know only some of the hosts.
 PGconn *postgres_connect(const char *conninfo, const char *name);
 
 // Waits for the answer to what was sent with a PQsend… function, and returns its last result as PQexec does; NULL if

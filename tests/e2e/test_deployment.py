@@ -273,7 +273,7 @@ def test_the_manifests_name_what_there_is(variables, flags):
         ("/secret/secrets_key, ", "", "no file in /keys: secrets_key"),
         ("port: 443, targetPort: https", "port: 443, targetPort: http", "no port: http"),
         ("containerPort: 7117", "containerPort: 7118", "no port: 7117"),
-        ("GracePeriodSeconds: 30", "GracePeriodSeconds: 15", "killed before it has ended in order"),
+        ("GracePeriodSeconds: 60", "GracePeriodSeconds: 15", "killed before it has ended in order"),
         ("path: /ready", "path: /health", "probes are of other paths"),
         ("{name: tls, mountPath", "{name: cert, mountPath", "no volume: cert"),
         ("serviceName: runnel-nodes", "serviceName: nodes", "no Service: nodes"),

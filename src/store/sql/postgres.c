@@ -23,9 +23,11 @@
 #define COPY_PART ((size_t)16 * 1024 * 1024) // given to libpq at once; it takes an int
 
 #define CONNECT_PAUSE_MS ((uint64_t)1000)
+#define CONNECTION_NAME  "runnel"
 
 struct postgres {
     struct sql base;
+    char *conninfo;
     PGconn *connection;
     uint64_t connect_from_ms; // it does not try to connect before that
     uint64_t generation;      // of the connection; what was prepared on an earlier connection is gone
@@ -160,7 +162,8 @@ static int connect_again(struct postgres *postgres)
     uint64_t from_ms = clock_mono_ms();
     if (from_ms < postgres->connect_from_ms)
         return ERR_UNAVAILABLE;
-    PQreset(postgres->connection);
+    PQfinish(postgres->connection);
+    postgres->connection = postgres_connect(postgres->conninfo, CONNECTION_NAME);
     postgres->generation++;
     postgres->demoted = false;
     if (PQstatus(postgres->connection) == CONNECTION_OK)
@@ -376,6 +379,7 @@ static void postgres_free(struct sql *sql)
     struct postgres *postgres = postgres_of(sql);
     PQfinish(TAKE_PTR(postgres->connection));
     free(postgres->reason);
+    free(postgres->conninfo);
     free(postgres);
 }
 
@@ -560,7 +564,8 @@ int sql_postgres_open(const char *conninfo, struct sql_texts texts, struct sql *
     struct postgres *postgres = xcalloc(1, sizeof(*postgres));
     sql_init(&postgres->base, &postgres_vtable, texts);
     postgres->generation = 1;
-    postgres->connection = postgres_connect(conninfo, "runnel");
+    postgres->conninfo = xstrdup(conninfo);
+    postgres->connection = postgres_connect(conninfo, CONNECTION_NAME);
     struct sql *sql = &postgres->base;
     if (PQstatus(postgres->connection) != CONNECTION_OK) {
         buf_append_text(ret_reason, PQerrorMessage(postgres->connection));
