@@ -115,10 +115,11 @@ static bool same_folder(const char *a, const char *b)
     return slash && strncmp(a, b, (size_t)(slash + 1 - a)) == 0 && !strchr(b + (slash + 1 - a), '/');
 }
 
-// Whether it becomes part of the same pack: days stay whole.
+// Whether it becomes part of the same pack: days stay whole, and of several stores each has its own.
 static bool joins(const struct gathering *gathered, const struct store_cold_sparse *sparse)
 {
     return gathered->packs == 0 || (same_folder(gathered->object, sparse->ret_object) &&
+                                    store_shard_of(gathered->found[0].row) == store_shard_of(sparse->ret_pack) &&
                                     gathered->count + sparse->ret_count <= COLD_CHUNKS_MAX);
 }
 

@@ -67,10 +67,6 @@ static int check_shards(const struct config *config, struct buf *ret_error)
         buf_printf(ret_error, "shards: at most %d stores besides the first one", STORE_SHARDS_MAX - 1);
         return ERR_INVALID;
     }
-    if (config->shards.count > 0 && config->cold[0]) {
-        buf_append_text(ret_error, "shards: logs of several stores are not moved to S3 yet; leave out cold");
-        return ERR_INVALID;
-    }
     for (size_t i = 0; i < config->shards.count; i++) {
         bool postgres = storage_is_postgres(address_of(config->shards.items[i]));
         shared = shared || postgres;

@@ -92,17 +92,30 @@ static void swapped(struct task *task)
     task_end(task, part_op(task->parts[0])->err);
 }
 
+// A pack is of one store: who removes it when nothing of it is wanted asks no other.
+static bool is_of(const struct member *member, const struct store_cold_swap *swap)
+{
+    bool all = true;
+    for (size_t i = 0; i < swap->count; i++)
+        all = all && store_shard_of(swap->found[i].row) == member->number;
+    for (size_t i = 0; i < swap->row_count; i++)
+        all = all && store_shard_of(swap->rows[i]) == member->number;
+    return all;
+}
+
 void go_cold_swap(struct shards *shards, struct store_op *op)
 {
     const struct store_cold_swap *swap = CONTAINER_OF(op, struct store_cold_swap, op);
     int64_t of = swap->count > 0 ? swap->found[0].row : swap->row_count > 0 ? swap->rows[0] : 0;
     struct member *member = member_at(shards, of);
-    if (!member) {
-        refuse(op, ERR_NOT_FOUND);
+    uint64_t epoch = member ? cold_epoch_of(member, swap->epoch) : 0;
+    if (!member || !is_of(member, swap) || (swap->node != 0 && epoch == 0)) {
+        refuse(op, !member ? ERR_NOT_FOUND : is_of(member, swap) ? ERR_FENCED : ERR_INTERNAL);
         return;
     }
     struct task *task = task_new(shards, op);
     struct part *part = task_part(task, member, STORE_COLD_SWAP, op);
+    PART(part, store_cold_swap)->epoch = epoch;
     struct store_cold_swap *inner = PART(part, store_cold_swap);
     struct cold_found *found = xcalloc(1, swap->count * sizeof(*found) + (swap->row_count + 1) * sizeof(int64_t));
     int64_t *rows = (int64_t *)(void *)(found + swap->count);
@@ -117,14 +130,4 @@ void go_cold_swap(struct shards *shards, struct store_op *op)
     inner->found = found;
     inner->rows = rows;
     task_go(task, swapped);
-}
-
-// --- Leases: a runner's lies with its execution, others in the home
-
-void go_lease(struct shards *shards, struct store_op *op)
-{
-    if (CONTAINER_OF(op, struct store_lease, op)->lease_kind == LEASE_RUNNER)
-        go_by_row(shards, op);
-    else
-        go_home(shards, op);
 }

@@ -4,7 +4,8 @@
 #include "store/shards/awaited.h"
 #include "store/shards/shards_private.h"
 
-#define AGAIN_MS 1000
+#define AGAIN_MS          1000
+#define COLD_MEMORY_LEAST ((size_t)16 << 20) // for what one query wants at once
 
 static void shards_submit(struct store *store, struct store_op *op)
 {
@@ -93,9 +94,12 @@ static uint64_t shards_version(const struct store *store, int64_t row)
 static int shards_cold_serve(struct store *store, const struct store_cold_source *source)
 {
     struct shards *shards = shards_of(store);
+    struct store_cold_source each = *source;
     int err = 0;
+    each.memory_max = MAX(source->memory_max / shards->count, MIN(source->memory_max, COLD_MEMORY_LEAST));
+    each.cache_max = source->cache_max / shards->count;
     for (unsigned i = 0; i < shards->count && err == 0; i++)
-        err = store_cold_serve(shards->members[i].store, source);
+        err = store_cold_serve(shards->members[i].store, &each);
     return err;
 }
 

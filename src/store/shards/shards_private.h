@@ -14,9 +14,10 @@ struct member { // one of the stores
     char *name;
     unsigned number;
     bool closed, awaited;
-    _Atomic int64_t node; // this server's, as far as the store was told; 0: it was not
-    atomic_bool behind;   // it may not have all accounts as they are in the home
-    atomic_int away;      // why it last served nothing: ERR_UNAVAILABLE; 0: it serves
+    _Atomic int64_t node;                  // this server's, as far as the store was told; 0: it was not
+    atomic_bool behind;                    // it may not have all accounts as they are in the home
+    _Atomic uint64_t cold_epoch, cold_for; // of the mover's lease; and the home's, with which it was claimed
+    atomic_int away;                       // why it last served nothing: ERR_UNAVAILABLE; 0: it serves
 };
 
 struct shards {
@@ -117,7 +118,8 @@ shards_route_fn go_home, go_by_row;                                            /
 shards_route_fn go_get, go_list, go_count_open, go_waits_due, go_cold_backlog; // ask_all.c
 shards_route_fn go_cold_known, go_blobs_known, go_blobs_unused;                // ask_all.c
 shards_route_fn go_walk;                                                       // walk.c
-shards_route_fn go_look, go_mirror_advance, go_cold_swap, go_lease;            // scatter.c
+shards_route_fn go_look, go_mirror_advance, go_cold_swap;                      // scatter.c
+shards_route_fn go_lease;                                                      // leases.c
 shards_route_fn go_create;                                                     // create.c
 shards_route_fn go_account;                                                    // accounts.c
 shards_route_fn go_node_start, go_node_beat, go_lease_adopt;                   // nodes.c
@@ -126,6 +128,9 @@ shards_route_fn go_backup;                                                     /
 
 // --- create.c: where an execution of this identifier, or idempotency key, lies if no store was added since
 struct member *member_for(struct shards *shards, int64_t account, struct str name);
+
+// --- leases.c
+uint64_t cold_epoch_of(struct member *member, uint64_t home_epoch);
 
 // --- accounts.c
 // Tells the stores that are behind what accounts there are, in the background.

@@ -280,6 +280,80 @@ static void one_that_is_not_what_was_there_stays_away(void **state)
     open_two(fixture, "hi");
 }
 
+static int64_t node_start(struct fixture *fixture)
+{
+    struct store_node_start start = {.op.kind = STORE_NODE_START, .node_kind = NODE_SERVER};
+    assert_int_equal(fixture_run(fixture, &start.op), 0);
+    return start.ret_node;
+}
+
+static int mover_asks(struct fixture *fixture, enum node_lease_cause cause, int64_t node, uint64_t *epoch)
+{
+    struct store_lease lease = {.op.kind = STORE_LEASE,
+                                .lease_kind = LEASE_COLD,
+                                .subject = STORE_COLD_SUBJECT,
+                                .ask = {.cause = cause, .node = node, .epoch = *epoch}};
+    int err = fixture_run(fixture, &lease.op);
+    if (err == 0)
+        *epoch = lease.ret_lease.epoch;
+    return err;
+}
+
+static int mover_swaps(struct fixture *fixture, const int64_t *rows, size_t count, int64_t node, uint64_t epoch)
+{
+    struct store_cold_swap swap = {.op.kind = STORE_COLD_SWAP,
+                                   .node = node,
+                                   .epoch = epoch,
+                                   .object = "v1/0/20250101/a.pack",
+                                   .made_ms = fixture->now_ms,
+                                   .rows = rows,
+                                   .row_count = count};
+    return fixture_run(fixture, &swap.op);
+}
+
+static void the_mover_of_cold_chunks_is_fenced_in_every_store(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t account = fixture_account(fixture, "a"), rows[MADE], node = node_start(fixture);
+    make(fixture, account, rows);
+    uint64_t epoch = 0, late = 0;
+    assert_int_equal(mover_asks(fixture, NODE_LEASE_CLAIM, node, &epoch), 0);
+    assert_int_equal(mover_asks(fixture, NODE_LEASE_RENEW, node, &epoch), 0);
+    for (int i = 0; i < MADE; i++)
+        assert_int_equal(mover_swaps(fixture, &rows[i], 1, node, epoch), 0);
+    assert_int_equal(mover_swaps(fixture, rows, MADE, node, epoch), ERR_INTERNAL); // a pack is of one store
+    open_two(fixture, "abc");
+    for (int i = 0; i < MADE; i++) // who begins anew has claimed nothing
+        assert_int_equal(mover_swaps(fixture, &rows[i], 1, node, epoch), store_shard_of(rows[i]) == 0 ? 0 : ERR_FENCED);
+    assert_int_equal(mover_asks(fixture, NODE_LEASE_RENEW, node, &epoch), ERR_FENCED);
+    int64_t next = node_start(fixture);
+    assert_int_equal(mover_asks(fixture, NODE_LEASE_CLAIM, next, &late), 0);
+    assert_true(late > epoch);
+    for (int i = 0; i < MADE; i++) {
+        assert_int_equal(mover_swaps(fixture, &rows[i], 1, node, epoch), ERR_FENCED);
+        assert_int_equal(mover_swaps(fixture, &rows[i], 1, next, late), 0);
+    }
+    assert_int_equal(mover_asks(fixture, NODE_LEASE_RENEW, node, &epoch), ERR_NODE_FENCED);
+}
+
+static void nobody_moves_cold_chunks_who_has_not_all_stores(void **state)
+{
+    struct fixture *fixture = *state;
+    struct waiting waiting = {0};
+    open_two(fixture, "hi");
+    store_free(&fixture->store);
+    assert_int_equal(open_with_away(fixture, "h", "i", &waiting), 0);
+    uint64_t epoch = 0;
+    int64_t node = node_start(fixture);
+    assert_int_equal(mover_asks(fixture, NODE_LEASE_CLAIM, node, &epoch), ERR_UNAVAILABLE);
+    atomic_store(&waiting.there, true);
+    int err;
+    do
+        err = mover_asks(fixture, NODE_LEASE_CLAIM, node, &epoch);
+    while (err == ERR_UNAVAILABLE);
+    assert_int_equal(err, 0);
+}
+
 static void a_deleted_account_is_purged_in_every_store(void **state)
 {
     struct fixture *fixture = *state;
@@ -313,6 +387,8 @@ int main(void)
         WITH_THREE(stores_are_not_mixed),
         WITH_THREE(one_that_is_away_at_the_start_is_taken_in_when_it_is_there),
         WITH_THREE(one_that_is_not_what_was_there_stays_away),
+        WITH_THREE(the_mover_of_cold_chunks_is_fenced_in_every_store),
+        WITH_THREE(nobody_moves_cold_chunks_who_has_not_all_stores),
         WITH_THREE(a_deleted_account_is_purged_in_every_store),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
