@@ -89,7 +89,7 @@ def idle_servers(bench):
         bench.note(f"idle servers: {Database.missing()}")
         return
     path = bench.corpus.mixed(bench.pick(10_000, 100_000))
-    seconds = bench.pick(10, 60)
+    seconds = bench.pick(10, 30)
     with Database(bench, COUNTED) as database:
         database.ask("CREATE EXTENSION pg_stat_statements")
         time.sleep(5)

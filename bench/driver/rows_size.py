@@ -14,6 +14,7 @@ from .rows_nodes import Database
 from .rows_read import started
 
 EACH = 2_000  # lines of an execution
+MANY, EACH_OF_MANY = 100_000_000, 10_000  # of so many lines, those of an execution
 BATCH = 500  # executions that are made together
 LONG_SHARE = 0.1  # of all lines: those of one execution that is long
 TIMES_MAX = 2  # what still counts as flat
@@ -35,11 +36,11 @@ class Filled:
         self.lines += sockets * lines
 
     def fill(self, size):
-        long_lines = int((size - self.lines) * LONG_SHARE)
+        long_lines, each = int((size - self.lines) * LONG_SHARE), EACH if size < MANY else EACH_OF_MANY
         while self.lines < size - long_lines:
-            count = min(BATCH, -(-(size - long_lines - self.lines) // EACH))
+            count = min(BATCH, -(-(size - long_lines - self.lines) // each))
             self.batches.append((f"job-{len(self.batches):05}-", count))
-            self.ingest(self.batches[-1][0], count, EACH)
+            self.ingest(self.batches[-1][0], count, each)
         self.long, self.long_lines = f"long-{size}-", long_lines
         self.ingest(self.long, 1, long_lines)
 
