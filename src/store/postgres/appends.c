@@ -10,12 +10,6 @@
 #define LISTED_MAX     65536
 #define MERGE_FIRST_MS 5000 // from the first append until somebody looks whether there is something to merge
 
-struct appended_chunk {
-    int64_t row;
-    uint64_t first;
-    struct chunk *chunk; // a reference
-};
-
 struct appended_log {
     struct map_node node;
     int64_t row;      // key of the map
@@ -53,14 +47,12 @@ void appends_release(struct appends *appends)
     map_release(&appends->logs);
     map_release(&appends->producers);
     map_release(&appends->listed);
+    buf_release(&appends->chunks);
     buf_release(&appends->events);
-    buf_release(&appends->bytes);
     release_arrays(appends->heads, ARRAY_LEN(appends->heads));
     release_arrays(appends->states, ARRAY_LEN(appends->states));
     release_arrays(appends->unmerged, ARRAY_LEN(appends->unmerged));
-    release_arrays(appends->places, ARRAY_LEN(appends->places));
     buf_release(&appends->homeless);
-    free(appends->chunks);
     free(appends->in_order);
 }
 
@@ -93,9 +85,7 @@ void appends_reset(struct appends *appends, bool committed)
         map_each(&appends->listed, forget_listed, appends);
     map_each(&appends->logs, forget_log, appends);
     map_each(&appends->producers, forget_producer, appends);
-    for (size_t i = 0; i < appends->chunk_count; i++)
-        chunk_unref(&appends->chunks[i].chunk);
-    appends->chunk_count = appends->body_bytes = 0;
+    buf_reset(&appends->chunks);
     buf_reset(&appends->events);
 }
 
@@ -113,20 +103,6 @@ void chunk_row_add(struct buf *out, int64_t row, uint64_t first, const struct ch
     copy_int8(out, chunk_raw(chunk));
     copy_bytes(out, str_n(&is_merged, 1));
     copy_bytes(out, chunk_encoded(chunk));
-}
-
-static void add_chunk(struct appends *appends, const struct log_append *append)
-{
-    if (appends->chunk_count == appends->chunks_cap) {
-        appends->chunks_cap = appends->chunks_cap ? appends->chunks_cap * 2 : 64;
-        appends->chunks = xrealloc(appends->chunks, appends->chunks_cap * sizeof(*appends->chunks));
-    }
-    appends->chunks[appends->chunk_count++] = (struct appended_chunk){
-        .row = append->head->row,
-        .first = append->first,
-        .chunk = chunk_ref(append->chunk),
-    };
-    appends->body_bytes += chunk_encoded(append->chunk).len;
 }
 
 static void set_log(struct appends *appends, const struct head *head, const struct log_state *state)
@@ -162,7 +138,7 @@ int appends_add(struct transaction *tx, const struct log_append *append)
 {
     struct appends *appends = &postgres_store_of(&tx->session.engine->base)->appends;
     int64_t row = append->head->row;
-    add_chunk(appends, append);
+    chunk_row_add(&appends->chunks, row, append->first, append->chunk, false);
     if (appends->event_rows)
         event_rows_add(&appends->events, row, append->first, append->chunk);
     set_log(appends, append->head, &append->state);
@@ -284,34 +260,7 @@ static struct sql_statement *flush_heads(struct appends *appends, struct sql *sq
 static struct sql_statement *flush_guessed_heads(struct appends *appends, struct sql *sql)
 {
     list_logs(appends);
-    struct sql_statement *heads =
-        arrays_bind(appends->heads, ARRAY_LEN(appends->heads), sql, POSTGRES_EXECUTIONS_GUESSED);
-    sql_bind_u64(heads, 6, appends->logs.count);
-    return heads;
-}
-
-// The bodies are one value, and cut from it there: an array of them would be copied once more.
-static struct sql_statement *flush_chunks(struct appends *appends, struct sql *sql)
-{
-    struct buf *places = appends->places;
-    arrays_begin(places, ARRAY_LEN(appends->places));
-    buf_reset(&appends->bytes);
-    for (size_t i = 0; i < appends->chunk_count; i++) {
-        const struct appended_chunk *it = &appends->chunks[i];
-        struct str body = chunk_encoded(it->chunk);
-        array_add_i64(&places[0], it->row);
-        array_add_u64(&places[1], it->first);
-        array_add_u64(&places[2], chunk_count(it->chunk));
-        array_add_i64(&places[3], chunk_time_min(it->chunk));
-        array_add_i64(&places[4], chunk_time_max(it->chunk));
-        array_add_u64(&places[5], chunk_raw(it->chunk));
-        array_add_u64(&places[6], appends->bytes.len + 1);
-        array_add_u64(&places[7], body.len);
-        buf_append_str(&appends->bytes, body);
-    }
-    struct sql_statement *add = arrays_bind(places, ARRAY_LEN(appends->places), sql, POSTGRES_CHUNKS_ADD);
-    sql_bind_bytes(add, 9, buf_str(&appends->bytes));
-    return add;
+    return arrays_bind(appends->heads, ARRAY_LEN(appends->heads), sql, POSTGRES_EXECUTIONS_GUESSED);
 }
 
 static struct sql_statement *flush_producers(struct appends *appends, struct sql *sql)
@@ -343,19 +292,9 @@ void appends_house(struct appends *appends, struct sql *sql)
     buf_reset(&appends->homeless);
 }
 
-static void list_chunk_rows(struct appends *appends)
-{
-    buf_reset(&appends->bytes);
-    for (size_t i = 0; i < appends->chunk_count; i++) {
-        const struct appended_chunk *it = &appends->chunks[i];
-        chunk_row_add(&appends->bytes, it->row, it->first, it->chunk, false);
-    }
-}
-
 int appends_copy(struct appends *appends, struct sql *sql)
 {
-    list_chunk_rows(appends);
-    int err = appends->chunk_count > 0 ? sql_postgres_copy(sql, CHUNK_ROWS_COPY, buf_str(&appends->bytes)) : 0;
+    int err = appends->chunks.len > 0 ? sql_postgres_copy(sql, CHUNK_ROWS_COPY, buf_str(&appends->chunks)) : 0;
     if (err < 0 && sql_postgres_no_part(sql))
         note_homeless(appends);
     if (err == 0 && appends->events.len > 0)
@@ -363,13 +302,13 @@ int appends_copy(struct appends *appends, struct sql *sql)
     return err;
 }
 
-int appends_commit(struct appends *appends, struct sql *sql, int64_t now_ms)
+// `heads`: NULL if they have been written.
+static int commit_with(struct appends *appends, struct sql *sql, struct sql_statement *heads, int64_t now_ms)
 {
-    if (appends->logs.count == 0)
-        return sql_commit(sql);
     struct sql_statement *parts[3], *unmerged = flush_unmerged(appends, sql, now_ms);
     size_t count = 0;
-    parts[count++] = flush_heads(appends, sql);
+    if (heads)
+        parts[count++] = heads;
     if (unmerged)
         parts[count++] = unmerged;
     if (appends->producers.count > 0)
@@ -380,23 +319,23 @@ int appends_commit(struct appends *appends, struct sql *sql, int64_t now_ms)
     return err;
 }
 
+int appends_commit(struct appends *appends, struct sql *sql, int64_t now_ms)
+{
+    return appends->logs.count == 0 ? sql_commit(sql) : commit_with(appends, sql, flush_heads(appends, sql), now_ms);
+}
+
 int appends_guess(struct appends *appends, struct sql *sql, struct sql_statement *begins, int64_t now_ms)
 {
-    struct sql_statement *parts[5], *unmerged = flush_unmerged(appends, sql, now_ms);
-    size_t count = 0;
-    parts[count++] = begins;
-    parts[count++] = flush_guessed_heads(appends, sql);
-    parts[count++] = flush_chunks(appends, sql);
-    if (unmerged)
-        parts[count++] = unmerged;
-    if (appends->producers.count > 0)
-        parts[count++] = flush_producers(appends, sql);
-    int err = sql_postgres_together(sql, SQL_POSTGRES_BEGIN | SQL_POSTGRES_COMMIT, parts, count);
-    if (err < 0 && sql_postgres_no_part(sql))
-        note_homeless(appends);
-    for (size_t i = 1; i < count; i++)
-        sql_reset(&parts[i]);
-    return err;
+    CLEANUP(sql_reset) struct sql_statement *heads = flush_guessed_heads(appends, sql);
+    int err = sql_postgres_together(sql, SQL_POSTGRES_BEGIN, (struct sql_statement *[]){begins, heads}, 2);
+    uint64_t as_they_were = 0;
+    if (err == 0)
+        err = sql_run(heads, &as_they_were);
+    if (err == 0 && as_they_were < appends->logs.count)
+        return ERR_CONFLICT;
+    if (err == 0)
+        err = appends_copy(appends, sql);
+    return err < 0 ? err : commit_with(appends, sql, NULL, now_ms);
 }
 
 struct written {

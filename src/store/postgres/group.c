@@ -109,7 +109,7 @@ bool group_guess(struct postgres_store *store, struct store_op *const *ops, size
         heads_forget(heads);
         store->heads_connection = connection;
     }
-    bool guess = count > 0 && connection != 0 && !store->appends.event_rows;
+    bool guess = count > 0 && connection != 0;
     for (size_t i = 0; i < count && guess; i++)
         guess = can_guess(heads, ops[i]);
     return guess;

@@ -60,8 +60,7 @@ int group_begin(struct postgres_store *store, struct store_op *const *ops, size_
 // Whether a group may be a guess: nothing but appends to logs that are known from before. It is then applied without a
 // transaction of the database, and sent by the next function. Writer's thread.
 bool group_guess(struct postgres_store *store, struct store_op *const *ops, size_t count);
-// Sends all of it at once, and waits for its COMMIT. Errors as of sql_commit; `again` if a row was not as it was
-// guessed.
+// Sends it, and waits for its COMMIT. Errors as of appends_guess.
 int group_commit_guess(struct postgres_store *store);
 // After the answer to its COMMIT was lost: whether it is there. Asks for up to half a minute; if nobody can tell by
 // then, it may be there later, and counts as not there: what is sent again by who can is known by its numbers. Blocks.

@@ -27,8 +27,7 @@ static int apply_guess(struct postgres_store *store, struct store_op *const *ops
     int err = 0;
     for (size_t i = 0; i < count && err == 0; i++)
         err = commit_op(&store->tx, ops[i]);
-    bool written = store->tx.change_count == count && store->appends.body_bytes <= APPENDS_GUESS_BYTES;
-    return err < 0 || written ? err : ERR_CONFLICT;
+    return err < 0 || store->tx.change_count == count ? err : ERR_CONFLICT;
 }
 
 static int apply_all(struct postgres_store *store, struct store_op *const *ops, size_t count, bool background)
@@ -50,8 +49,8 @@ static int commit(struct postgres_store *store, bool guess, bool *again)
 {
     int err =
         guess ? group_commit_guess(store) : appends_commit(&store->appends, store->sql, transaction_now_ms(&store->tx));
-    *again = sql_again(store->sql);
-    if (err != ERR_UNAVAILABLE || *again)
+    *again = guess || sql_again(store->sql);
+    if (err != ERR_UNAVAILABLE || sql_again(store->sql))
         return err;
     int rc = group_committed(store);
     *again = rc == 0;

@@ -39,21 +39,12 @@
       "UPDATE executions SET next_sequence = x.next, digest = x.digest, message_bytes = x.bytes FROM "                 \
       "unnest(CAST(?1 AS bigint[]), CAST(?2 AS bigint[]), CAST(?3 AS bigint[]), CAST(?4 AS bigint[])) "                \
       "AS x(id, next, digest, bytes) WHERE executions.id = x.id")                                                      \
-    /* The same, if all ?6 rows are as this server has left or read them. An error ends the transaction otherwise: the \
-       statements behind it, and COMMIT, have been sent already. */                                                    \
+    /* The same, of those rows that are as this server has left or read them. */                                       \
     X(EXECUTIONS_GUESSED,                                                                                              \
-      "WITH moved AS (UPDATE executions SET next_sequence = x.next, digest = x.digest, message_bytes = x.bytes FROM "  \
+      "UPDATE executions SET next_sequence = x.next, digest = x.digest, message_bytes = x.bytes FROM "                 \
       "unnest(CAST(?1 AS bigint[]), CAST(?2 AS bigint[]), CAST(?3 AS bigint[]), CAST(?4 AS bigint[]), "                \
       "CAST(?5 AS xid[])) AS x(id, next, digest, bytes, version) WHERE executions.id = x.id AND "                      \
-      "executions.xmin = x.version RETURNING 1) SELECT CASE WHEN count(*) = ?6 THEN 1 ELSE CAST('only ' || count(*) "  \
-      "|| ' executions are as they were: this transaction is begun again' AS integer) END FROM moved")                 \
-    X(CHUNKS_ADD,                                                                                                      \
-      "INSERT INTO chunks(execution, first, count, time_min, time_max, raw, merged, body) SELECT x.execution, "        \
-      "x.first, x.count, x.time_min, x.time_max, x.raw, false, substring(CAST(?9 AS bytea) FROM x.place FOR "          \
-      "x.length) FROM "                                                                                                \
-      "unnest(CAST(?1 AS bigint[]), CAST(?2 AS bigint[]), CAST(?3 AS integer[]), CAST(?4 AS bigint[]), CAST(?5 AS "    \
-      "bigint[]), CAST(?6 AS bigint[]), CAST(?7 AS integer[]), CAST(?8 AS integer[])) AS x(execution, first, count, "  \
-      "time_min, time_max, raw, place, length)")                                                                       \
+      "executions.xmin = x.version")                                                                                   \
     X(PRODUCER_FIND, "SELECT " PRODUCER_COLUMNS " FROM producers p WHERE execution = ?1 AND producer = ?2")            \
     X(PRODUCERS_FIND,                                                                                                  \
       "SELECT " PRODUCER_COLUMNS ", x.number FROM unnest(CAST(?1 AS bigint[]), CAST(?2 AS text[])) WITH ORDINALITY "   \

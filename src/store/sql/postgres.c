@@ -17,7 +17,6 @@
 
 #define READ_ONLY "25006" // read_only_sql_transaction: it is not the primary any more
 #define NO_TABLE  "42P01" // undefined_table: the part of one, which has been dropped
-#define NOT_SO    "22P02" // invalid_text_representation: how a statement says that its condition does not hold
 #define NO_PART   "23514" // check_violation, which COPY reports if a row has no part to go to
 
 #define COPY_PART ((size_t)16 * 1024 * 1024) // given to libpq at once; it takes an int
@@ -82,8 +81,7 @@ static const struct {
     {"25P03", ERR_UNAVAILABLE, true}, // idle_in_transaction_session_timeout: this process stood still
     {READ_ONLY, ERR_UNAVAILABLE, false}, {"58030", ERR_UNAVAILABLE, false}, // io_error
     {"XX001", ERR_CORRUPT, false},       {"XX002", ERR_CORRUPT, false},
-    {NOT_SO, ERR_UNAVAILABLE, true},     {NO_PART, ERR_UNAVAILABLE, true},
-    {"22021", ERR_INVALID, false}, // character_not_in_repertoire
+    {NO_PART, ERR_UNAVAILABLE, true},    {"22021", ERR_INVALID, false}, // character_not_in_repertoire
 };
 
 static int error_of_state(struct postgres *postgres, const char *state)
