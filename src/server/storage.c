@@ -14,15 +14,16 @@ bool storage_is_postgres(const char *address)
 }
 
 #define CLOSED "closed:"
+#define EMPTY  "empty:" // one was there before, and is lost
 
-static bool is_closed(const char *shard)
+static bool has_word(const char *shard, const char *word)
 {
-    return str_starts(str_of(shard), STR(CLOSED));
+    return str_starts(str_of(shard), str_of(word));
 }
 
 static const char *address_of(const char *shard)
 {
-    return is_closed(shard) ? shard + strlen(CLOSED) : shard;
+    return has_word(shard, CLOSED) ? shard + strlen(CLOSED) : has_word(shard, EMPTY) ? shard + strlen(EMPTY) : shard;
 }
 
 #include <unistd.h>
@@ -149,7 +150,8 @@ static int begin_shard(const struct opening *opening, struct shards_member *ret,
     CLEANUP(buf_release) struct buf why = {0};
     struct opening *again = xcalloc(1, sizeof(*again));
     *again = *opening;
-    *ret = (struct shards_member){.open = open_shard, .open_arg = again, .closed = is_closed(shard)};
+    *ret = (struct shards_member){
+        .open = open_shard, .open_arg = again, .closed = has_word(shard, CLOSED), .empty = has_word(shard, EMPTY)};
     int err = open_shard(again, &why, &ret->store);
     if (err == ERR_UNAVAILABLE && storage_is_postgres(address_of(shard)))
         return 0;

@@ -131,6 +131,14 @@ def test_an_empty_folder_is_not_taken_for_a_store_that_was_there(servers, tmp_pa
     assert "a disk that is not mounted" in refusal(server, one)
     with_shards(server, tmp_path / "elsewhere").start()
     assert set(pages(server.api(), 8)) == ids
+    server.stop()
+    kept = made_in(server.data)
+    with_shards(server, f"empty:{tmp_path / 'new'}").start()  # it is lost, and its executions
+    more = {server.api().create() for _ in range(8)}
+    assert set(pages(server.api(), 8)) == kept | more and made_in(tmp_path / "new") & more
+    server.stop()
+    with_shards(server, tmp_path / "new").start()
+    assert set(pages(server.api(), 8)) == kept | more
 
 
 def test_stores_that_are_missing_or_in_another_order_are_refused(servers, tmp_path):

@@ -56,7 +56,8 @@ static void tell_conflict(const struct shards *shards, const struct member *memb
         buf_printf(
             ret_error,
             "%s does not know that it is store %u of several, which was there before: is it another database, or "
-            "a disk that is not mounted? Give the place where that store is now, or restore it there",
+            "a disk that is not mounted? Give the place where that store is now, or restore it there; if it is lost "
+            "for good, with all its executions, write empty: before this one once",
             name, member->number);
     else if (!join->ret_set[0])
         buf_printf(ret_error,
@@ -125,7 +126,7 @@ static int join_one(const struct member *member, struct store *store, bool *ret_
 {
     const struct shards *shards = member->shards;
     struct store_shard_join join = {.op.kind = STORE_SHARD_JOIN,
-                                    .asks = member->number < shards->known,
+                                    .asks = member->number < shards->known && !member->empty,
                                     .number = member->number,
                                     .stores = STORE_SHARDS_MAX,
                                     .set = str_of(shards->set)};

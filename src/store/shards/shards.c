@@ -170,6 +170,7 @@ static struct shards *shards_new(const struct shards_options *options)
                                   .name = xstrdup(options->members[i].name),
                                   .number = i,
                                   .closed = options->members[i].closed,
+                                  .empty = options->members[i].empty,
                                   .awaited = !options->members[i].store,
                                   .behind = true};
         shards->base.one_writer = shards->base.one_writer && member->store && member->store->one_writer;

@@ -12,6 +12,7 @@ struct shards_member {
     void *open_arg;   // taken over, and freed by free(); outlives the thread
     const char *name; // for people, without a password
     bool closed;      // no execution is made there any more, or not yet; in the home still jobs
+    bool empty;       // it may be empty though one was there before, which is lost
 };
 
 struct shards_options {

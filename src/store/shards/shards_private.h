@@ -13,7 +13,7 @@ struct member { // one of the stores
     struct store *store; // store/shards/awaited.h, if it was away at the start
     char *name;
     unsigned number;
-    bool closed, awaited;
+    bool closed, empty, awaited;
     _Atomic int64_t node;                  // this server's, as far as the store was told; 0: it was not
     atomic_bool behind;                    // it may not have all accounts as they are in the home
     _Atomic uint64_t cold_epoch, cold_for; // of the mover's lease; and the home's, with which it was claimed
