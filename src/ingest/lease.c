@@ -186,8 +186,10 @@ void lease_change_failed(struct lease_table *table, int64_t row, uint64_t epoch,
     if (!lease || lease->epoch != epoch || lease->state != (to_lost ? LEASE_LOST : LEASE_HELD))
         return; // the lease has changed since
     lease->state = LEASE_HELD;
+    // If this server could not judge while that was under way, its runner may have been refused, and has the whole time
+    // again, as those have that had not run out.
     if (to_lost)
-        lease->deadline_ms = now_ms;
+        lease->deadline_ms = table->unsure_ms > 0 ? MAX(now_ms, table->unsure_ms + table->lease_ms) : now_ms;
     else
         lease->recovered = true;
 }
@@ -280,5 +282,7 @@ void lease_expire(struct lease_table *table, uint64_t now_ms, bool may_judge,
 {
     struct lease_sweep sweep = {
         .table = table, .now_ms = now_ms, .may_judge = may_judge, .expired = expired, .arg = arg};
+    if (!may_judge)
+        table->unsure_ms = now_ms;
     map_each(&table->leases, lease_sweep_one, &sweep);
 }

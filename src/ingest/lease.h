@@ -33,7 +33,8 @@ struct lease {
 struct lease_table {
     struct map leases;
     uint64_t lease_ms, lost_seal_ms;
-    bool shared; // other servers use the store too, so a lease may have gone to one of them unnoticed
+    bool shared;        // other servers use the store too, so a lease may have gone to one of them unnoticed
+    uint64_t unsure_ms; // when it could last not judge (lease_expire); 0: it always could
 };
 
 enum lease_verdict {
@@ -67,7 +68,7 @@ void lease_refused(struct lease_table *table, int64_t row);
 // Its runner was heard of. Returns true if the execution was lost and must be `running` again.
 bool lease_touch(struct lease_table *table, int64_t row, uint64_t holder, uint64_t now_ms);
 // The status that lease_expire (LEASE_BECAME_LOST) or lease_touch asked for could not be stored. They will ask for it
-// again.
+// again; of LEASE_BECAME_LOST no sooner than a lease after the table could last not judge.
 void lease_change_failed(struct lease_table *table, int64_t row, uint64_t epoch, bool to_lost, uint64_t now_ms);
 void lease_disconnect(struct lease_table *table, int64_t row, uint64_t holder);
 // Its runner went away before it was told its epoch, so anyone may claim at once.

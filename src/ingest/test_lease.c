@@ -354,6 +354,20 @@ static void status_that_could_not_be_stored_is_asked_for_again(void **state)
     assert_false(lease_touch(*state, 7, 10, LEASE + 70));
 }
 
+static void what_could_not_be_stored_while_the_server_could_not_judge_has_its_whole_time_again(void **state)
+{
+    struct expired expired = {0};
+    hold(*state, 1, 10, 0);
+    lease_expire(*state, LEASE, true, count_expired, &expired);
+    assert_int_equal(expired.lost, 1);
+    lease_expire(*state, 3 * LEASE, false, count_expired, &expired); // it stood still, or the store was away
+    lease_change_failed(*state, 7, 1, true, 3 * LEASE + 5);
+    lease_expire(*state, 4 * LEASE - 1, true, count_expired, &expired);
+    assert_int_equal(expired.lost, 1);
+    lease_expire(*state, 4 * LEASE, true, count_expired, &expired);
+    assert_int_equal(expired.lost, 2);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -382,7 +396,9 @@ int main(void)
         TEST(runner_whose_epoch_another_server_gave_it_is_not_fenced_by_a_claim_here),
         TEST(what_is_another_servers_by_now_is_forgotten_by_its_epoch),
         TEST(a_server_that_was_fenced_forgets_all),
+
         TEST(status_that_could_not_be_stored_is_asked_for_again),
+        TEST(what_could_not_be_stored_while_the_server_could_not_judge_has_its_whole_time_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
