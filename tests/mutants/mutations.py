@@ -723,8 +723,8 @@ MUTATIONS = [
     (
         "store",
         "postgres/statements.h",
-        'executions.xmin = x.version")',
-        'executions.xmin = executions.xmin")',
+        "executions.xmin = x.version RETURNING",
+        "executions.xmin = executions.xmin RETURNING",
         "writes over what another server has appended, or appends behind its seal",
         ["test_guesses"],
     ),

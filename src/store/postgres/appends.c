@@ -14,6 +14,7 @@ struct appended_log {
     struct map_node node;
     int64_t row;      // key of the map
     uint32_t version; // that the row had
+    bool guessed;     // rightly
     struct log_state state;
 };
 
@@ -324,15 +325,31 @@ int appends_commit(struct appends *appends, struct sql *sql, int64_t now_ms)
     return appends->logs.count == 0 ? sql_commit(sql) : commit_with(appends, sql, flush_heads(appends, sql), now_ms);
 }
 
-int appends_guess(struct appends *appends, struct sql *sql, struct sql_statement *begins, int64_t now_ms)
+// Those that somebody has changed are noted as such.
+static int judge_guess(struct appends *appends, struct sql_statement *written, struct heads *heads)
 {
-    CLEANUP(sql_reset) struct sql_statement *heads = flush_guessed_heads(appends, sql);
-    int err = sql_postgres_together(sql, SQL_POSTGRES_BEGIN, (struct sql_statement *[]){begins, heads}, 2);
-    uint64_t as_they_were = 0;
+    int rc;
+    size_t right = 0;
+    for (; (rc = sql_row(written)) == 1; right++) {
+        int64_t row = sql_i64(written, 0);
+        struct map_node *node = map_find(&appends->logs, str_n((const char *)&row, sizeof(row)));
+        CONTAINER_OF(node, struct appended_log, node)->guessed = true;
+    }
+    if (rc < 0 || right == appends->logs.count)
+        return rc;
+    for (size_t i = 0; i < appends->logs.count; i++)
+        if (!appends->in_order[i]->guessed)
+            heads_contested(heads, appends->in_order[i]->row);
+    return ERR_CONFLICT;
+}
+
+int appends_guess(struct appends *appends, struct sql *sql, struct sql_statement *begins, struct heads *heads,
+                  int64_t now_ms)
+{
+    CLEANUP(sql_reset) struct sql_statement *written = flush_guessed_heads(appends, sql);
+    int err = sql_postgres_together(sql, SQL_POSTGRES_BEGIN, (struct sql_statement *[]){begins, written}, 2);
     if (err == 0)
-        err = sql_run(heads, &as_they_were);
-    if (err == 0 && as_they_were < appends->logs.count)
-        return ERR_CONFLICT;
+        err = judge_guess(appends, written, heads);
     if (err == 0)
         err = appends_copy(appends, sql);
     return err < 0 ? err : commit_with(appends, sql, NULL, now_ms);

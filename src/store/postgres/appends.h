@@ -42,7 +42,8 @@ int appends_copy(struct appends *appends, struct sql *sql); // chunks and events
 int appends_commit(struct appends *appends, struct sql *sql, int64_t now_ms);
 // All of a transaction that is a guess, with `begins` in front. ERR_CONFLICT: a row was not as it was guessed, and it
 // must be rolled back. Other errors as of sql_commit.
-int appends_guess(struct appends *appends, struct sql *sql, struct sql_statement *begins, int64_t now_ms);
+int appends_guess(struct appends *appends, struct sql *sql, struct sql_statement *begins, struct heads *heads,
+                  int64_t now_ms);
 // After the commit, before appends_reset: `transaction` is the database's number of it, which the rows have as version.
 void appends_committed(struct appends *appends, struct heads *heads, uint64_t transaction);
 // Makes the part of `chunks` that the last of these has missed, if it has: then the transaction is begun again.

@@ -92,7 +92,7 @@ static struct sql_statement *begins(struct postgres_store *store)
 }
 
 // What this server has left or read last of an append's row is likely to be true still.
-static bool can_guess(const struct heads *heads, const struct store_op *op)
+static bool can_guess(struct heads *heads, const struct store_op *op)
 {
     if (op->kind != STORE_APPEND)
         return false;
@@ -118,7 +118,7 @@ bool group_guess(struct postgres_store *store, struct store_op *const *ops, size
 int group_commit_guess(struct postgres_store *store)
 {
     CLEANUP(sql_reset) struct sql_statement *number = begins(store);
-    int err = appends_guess(&store->appends, store->sql, number, transaction_now_ms(&store->tx));
+    int err = appends_guess(&store->appends, store->sql, number, &store->tx.heads, transaction_now_ms(&store->tx));
     return err < 0 ? err : sql_number(number, &store->transaction_id);
 }
 

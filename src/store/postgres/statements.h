@@ -44,7 +44,7 @@
       "UPDATE executions SET next_sequence = x.next, digest = x.digest, message_bytes = x.bytes FROM "                 \
       "unnest(CAST(?1 AS bigint[]), CAST(?2 AS bigint[]), CAST(?3 AS bigint[]), CAST(?4 AS bigint[]), "                \
       "CAST(?5 AS xid[])) AS x(id, next, digest, bytes, version) WHERE executions.id = x.id AND "                      \
-      "executions.xmin = x.version")                                                                                   \
+      "executions.xmin = x.version RETURNING executions.id")                                                           \
     X(PRODUCER_FIND, "SELECT " PRODUCER_COLUMNS " FROM producers p WHERE execution = ?1 AND producer = ?2")            \
     X(PRODUCERS_FIND,                                                                                                  \
       "SELECT " PRODUCER_COLUMNS ", x.number FROM unnest(CAST(?1 AS bigint[]), CAST(?2 AS text[])) WITH ORDINALITY "   \

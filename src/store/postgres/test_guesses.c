@@ -76,15 +76,17 @@ static void records_of_another_server_come_in_between(void **state)
     struct fixture *fixture = *state;
     struct fixture other = second_server(fixture);
     int64_t row = known_log(fixture, "p");
-    for (uint64_t i = 0; i < 10; i++) {
+    for (uint64_t i = 0; i < 60; i++) {
         uint64_t mine, its;
         assert_int_equal(append_at(&other, row, "q", i, &its), 0);
         assert_int_equal(append_at(fixture, row, "p", 3 + i, &mine), 0);
         assert_int_equal(its, 3 + 2 * i);
         assert_int_equal(mine, 4 + 2 * i);
     }
-    assert_true(mistaken(fixture) > 0 && mistaken(&other) > 0);
-    assert_int_equal(fixture_read(fixture, row, 0, 1 << 20, NULL, NULL), 23);
+    // One that others write too is locked for a while, and guessed again then.
+    assert_in_range(mistaken(fixture), 2, 4);
+    assert_in_range(mistaken(&other), 1, 4);
+    assert_int_equal(fixture_read(fixture, row, 0, 1 << 20, NULL, NULL), 123);
     store_free(&other.store);
 }
 

@@ -1,6 +1,7 @@
 #include "store/engine/write/heads.h"
 
 #define HEADS_MAX          65536
+#define CONTESTED_RESTS    32
 #define HEAD_PRODUCERS_MAX 64 // a head with more is dropped after the commit
 
 void heads_init(struct heads *heads, const struct session *session)
@@ -206,8 +207,30 @@ int heads_producer(struct heads *heads, struct head *head, struct str producer, 
     return err;
 }
 
-uint32_t heads_guess(const struct heads *heads, int64_t row, struct str producer)
+static struct head_contested *contested_slot(struct heads *heads, int64_t row)
 {
+    return &heads->contested[(uint64_t)row % HEADS_CONTESTED];
+}
+
+void heads_contested(struct heads *heads, int64_t row)
+{
+    *contested_slot(heads, row) = (struct head_contested){.row = row, .rests = CONTESTED_RESTS};
+}
+
+// Where two rows have one slot, the later one has it.
+static bool rests(struct heads *heads, int64_t row)
+{
+    struct head_contested *slot = contested_slot(heads, row);
+    if (slot->row != row || slot->rests == 0)
+        return false;
+    slot->rests--;
+    return true;
+}
+
+uint32_t heads_guess(struct heads *heads, int64_t row, struct str producer)
+{
+    if (rests(heads, row))
+        return 0;
     const struct head *head = head_known(heads, row);
     bool known = head && head->sequence.status == STATUS_RUNNING && !head->sequence.sealed && !head->sequence.purged &&
                  (producer.len == 0 || producer_find(head, producer));

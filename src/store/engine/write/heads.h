@@ -29,13 +29,20 @@ struct head {
     size_t producer_count, producers_cap;
 };
 
+#define HEADS_CONTESTED 256
+struct head_contested {
+    int64_t row;
+    unsigned rests; // so many times it is not guessed
+};
+
 struct heads {
     struct map map;
     struct list_node lru; // the front was used last
     struct list_node touched;
     const struct session *session;
     uint64_t round;
-    bool guesses; // what was read in earlier rounds is taken as it is
+    bool guesses;                                     // what was read in earlier rounds is taken as it is
+    struct head_contested contested[HEADS_CONTESTED]; // by row
 };
 
 // What watchers are told: the end of the log, without a chunk. The views are valid until the end of the transaction.
@@ -52,7 +59,10 @@ void heads_release(struct heads *heads);
 void heads_begin(struct heads *heads, bool guesses);
 // The version of a row that can be guessed, together with the state of this producer of it (empty: anonymous): a log
 // that is running and known. 0 if not.
-uint32_t heads_guess(const struct heads *heads, int64_t row, struct str producer);
+uint32_t heads_guess(struct heads *heads, int64_t row, struct str producer);
+// Somebody else has changed it, and may do so again: it is not guessed the next 32 times. A wrong guess costs all of
+// its group.
+void heads_contested(struct heads *heads, int64_t row);
 void heads_written(struct heads *heads, int64_t row, uint32_t version); // by the transaction that was committed
 void heads_forget(struct heads *heads);                                 // all. Outside of a transaction
 
