@@ -1,6 +1,9 @@
 #include "cli/cli_private.h"
 #include "cli/serve_config.h"
+#include "server/logging.h"
 #include "server/server.h"
+
+#include <unistd.h>
 
 #define OPTION_KIND_T CLI_VALUE
 #define OPTION_KIND_N CLI_VALUE
@@ -30,6 +33,45 @@ static int load(void *arg, struct config *ret, struct buf *ret_error)
     return serve_config_load(arg, ret, ret_error);
 }
 
+#define PREFIX "RUNNEL_"
+
+// What the other commands, and jobs, go by.
+static const char *const others[] = {"API_KEY", "ATTEMPT", "BATCH_ID", "CONTEXT", "EXECUTION_ID", "INPUTS",
+                                     "OUTPUTS", "SOCKET",  "TOKEN",    "URL",     "VERSION",      "CA_FILE"};
+
+// Returns the setting that is meant by a variable that is none; NULL if it is one, or nothing is near.
+static const char *meant_by(const char *name)
+{
+    struct nearest nearest;
+    nearest_init(&nearest, name);
+    for (size_t i = 0; i < ARRAY_LEN(others); i++)
+        if (strcmp(name, others[i]) == 0)
+            return NULL;
+    for (const struct config_setting *setting = config_settings; setting->name; setting++) {
+        const char *known = setting->env + strlen(PREFIX);
+        if (strcmp(name, known) == 0)
+            return NULL;
+        nearest_offer(&nearest, known);
+    }
+    return nearest.best;
+}
+
+// Others in the environment may have names of this kind, too: so none is an error.
+static void tell_of_misspelt(const struct config *config)
+{
+    const struct logger logger = logging_of(config);
+    for (char *const *variable = environ; *variable; variable++) {
+        if (strncmp(*variable, PREFIX, strlen(PREFIX)) != 0)
+            continue;
+        CLEANUP(free_ptr) char *name = xstrndup(*variable, strcspn(*variable, "="));
+        const char *meant = meant_by(name + strlen(PREFIX));
+        CLEANUP(free_ptr) char *setting = meant ? xasprintf(PREFIX "%s", meant) : NULL;
+        if (setting)
+            log_warn(&logger, "an environment variable is no setting and changes nothing; one is called similarly",
+                     LOG_S("variable", name), LOG_S("setting", setting));
+    }
+}
+
 static int run_serve(struct cli *cli)
 {
     CLEANUP(config_release) struct config config;
@@ -40,6 +82,7 @@ static int run_serve(struct cli *cli)
         return cli_usage_error(cli, "it takes options only, not \"%s\"", operands[0]);
     if (load(cli, &config, &error))
         return cli_usage_error(cli, "%s", buf_cstr(&error));
+    tell_of_misspelt(&config);
     int err = server_run(&config, load, cli);
     return err ? error_exit_code(err) : 0;
 }

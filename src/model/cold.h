@@ -9,10 +9,9 @@
 
 #include "util/buf.h"
 
-#define COLD_PACK_BYTES  ((size_t)8 * 1024 * 1024) // from so many on a pack is full
-#define COLD_CHUNKS_MAX  1024                      // chunks of one pack; they change places in one transaction
-#define COLD_OBJECT_MAX  95                        // bytes of an object's name
-#define COLD_TRAILER_LEN ((size_t)32)
+#define COLD_PACK_BYTES ((size_t)8 * 1024 * 1024) // from so many on a pack is full
+#define COLD_CHUNKS_MAX 1024                      // chunks of one pack; they change places in one transaction
+#define COLD_OBJECT_MAX 95                        // bytes of an object's name
 
 struct cold_place { // of one body
     uint64_t at;    // in its object

@@ -501,3 +501,18 @@ def test_the_number_of_loops_is_the_settings(servers):
 
     few, many = servers("--loops", "1"), servers("--loops", "6")
     eventually(lambda: threads(many) - threads(few) == 5, "five more threads")
+
+
+def test_a_misspelt_variable_is_told_with_the_setting_that_is_meant(servers):
+    server = servers(
+        env={
+            "RUNNEL_SHUTDOWN_SECOND": "3",
+            "RUNNEL_LOG_LEVEL": "info",
+            "RUNNEL_EXECUTION_ID": "x",
+            "RUNNEL_ZZZZZZ": "1",
+        }
+    )
+    told = [entry for entry in server.log() if "no setting" in entry["message"]]
+    assert [(entry["variable"], entry["setting"]) for entry in told] == [
+        ("RUNNEL_SHUTDOWN_SECOND", "RUNNEL_SHUTDOWN_SECONDS")
+    ]
