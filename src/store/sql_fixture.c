@@ -6,6 +6,7 @@
 #include "store/sqlite/db.h"
 #include "util/error.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <glob.h>
@@ -162,6 +163,31 @@ static const char *roomy_folder(void)
     return roomy ? "/dev/shm" : "/tmp";
 }
 
+static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *at)
+{
+    (void)status;
+    (void)kind;
+    (void)at;
+    return remove(path);
+}
+
+#define FOLDER_NAME "runnel-sql-"
+
+// What programs have left that were killed: their server has ended with them. The names have their numbers.
+static void remove_left(const char *folder)
+{
+    CLEANUP(free_ptr) char *pattern = xasprintf("%s/" FOLDER_NAME "[0-9]*-*", folder);
+    glob_t found = {0};
+    if (glob(pattern, GLOB_NOSORT, NULL, &found) == 0)
+        for (size_t i = 0; i < found.gl_pathc; i++) {
+            const char *number = strstr(found.gl_pathv[i], FOLDER_NAME) + strlen(FOLDER_NAME);
+            pid_t owner = (pid_t)strtol(number, NULL, 10);
+            if (owner > 0 && kill(owner, 0) < 0 && errno == ESRCH)
+                nftw(found.gl_pathv[i], remove_one, 8, FTW_DEPTH | FTW_PHYS);
+        }
+    globfree(&found);
+}
+
 struct sql_fixture *sql_fixture_new(enum sql_engine engine, const char **ret_reason)
 {
     struct sql_fixture *fixture = xcalloc(1, sizeof(*fixture));
@@ -172,7 +198,8 @@ struct sql_fixture *sql_fixture_new(enum sql_engine engine, const char **ret_rea
         free(fixture);
         return NULL;
     }
-    snprintf(fixture->folder, sizeof(fixture->folder), "%s/runnel-sql-XXXXXX", roomy_folder());
+    remove_left(roomy_folder());
+    snprintf(fixture->folder, sizeof(fixture->folder), "%s/" FOLDER_NAME "%d-XXXXXX", roomy_folder(), (int)getpid());
     assert_non_null(mkdtemp(fixture->folder));
     if (engine != SQL_POSTGRES)
         return fixture;
@@ -181,14 +208,6 @@ struct sql_fixture *sql_fixture_new(enum sql_engine engine, const char **ret_rea
         assert_int_equal(chown(fixture->folder, user->pw_uid, user->pw_gid), 0);
     postgres_start(fixture);
     return fixture;
-}
-
-static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *at)
-{
-    (void)status;
-    (void)kind;
-    (void)at;
-    return remove(path);
 }
 
 void sql_fixture_free(struct sql_fixture **fixture)
