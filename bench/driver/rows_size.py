@@ -75,8 +75,16 @@ def asked(filled, count, path=None, make=None):
 # What is asked, and for how long it may be asked.
 QUESTIONS = (
     ("the last 10 lines of a run", 500, lambda f, n: asked(f, n, make=lambda p, i: logs_of(p, i, "tail=10"))),
-    ("a page of 100 lines in the middle of a run", 500, lambda f, n: asked(f, n, make=lambda p, i: logs_of(p, i, "limit=100&cursor=950"))),
-    ("a page of 100 lines anywhere in the longest run", 500, lambda f, n: asked(f, n, logs_of(f.long, 0, "limit=100&cursor={}")) | {"random": f.long_lines - 100}),
+    (
+        "a page of 100 lines in the middle of a run",
+        500,
+        lambda f, n: asked(f, n, make=lambda p, i: logs_of(p, i, "limit=100&cursor=950")),
+    ),
+    (
+        "a page of 100 lines anywhere in the longest run",
+        500,
+        lambda f, n: asked(f, n, logs_of(f.long, 0, "limit=100&cursor={}")) | {"random": f.long_lines - 100},
+    ),
     ("the status of a run", 500, lambda f, n: asked(f, n, make=lambda p, i: f"/api/v1/executions/{p}{i}/status")),
     ("the newest 50 runs", 100, lambda f, n: asked(f, n, "/api/v1/executions?limit=50")),
     ("50 runs behind half of all", 100, lambda f, n: asked(f, n, "/api/v1/executions?limit=50" + middle_of_list(f))),

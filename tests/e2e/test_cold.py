@@ -423,7 +423,7 @@ def test_a_backup_reads_from_s3_what_was_moved_and_says_when_it_is_not_there(col
     records = [it.api.logs(id) for id in ids]
     it.cool()
     it.wait_moved()
-    backup, data = tmp_path / "backup.db", tmp_path / "restored"
+    backup = tmp_path / "backup.db"
     cli = Cli(tmp_path / "home", it.server)
     cli.ok("backup", backup)
     it.server.stop()

@@ -4,7 +4,7 @@ import pytest
 from support import postgres, s3
 from support.api import eventually
 from support.cli import Cli
-from support.cold import PATH, Cold
+from support.cold import Cold
 from support.s3_proxy import CUT
 from support.server import Server
 

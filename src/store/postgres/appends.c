@@ -347,7 +347,8 @@ int appends_guess(struct appends *appends, struct sql *sql, struct sql_statement
                   int64_t now_ms)
 {
     CLEANUP(sql_reset) struct sql_statement *written = flush_guessed_heads(appends, sql);
-    int err = sql_postgres_together(sql, SQL_POSTGRES_BEGIN, (struct sql_statement *[]){begins, written}, 2);
+    int err = sql_postgres_together(sql, SQL_POSTGRES_BEGIN | SQL_POSTGRES_HERE,
+                                    (struct sql_statement *[]){begins, written}, 2);
     if (err == 0)
         err = judge_guess(appends, written, heads);
     if (err == 0)
