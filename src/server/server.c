@@ -1,91 +1,26 @@
 #include "server/server.h"
 
-#include "ingest/fetches.h"
-#include "ingest/late.h"
-#include "ingest/quiet.h"
-#include "ingest/timeouts.h"
-#include "jobs/dispatch.h"
-#include "retention/blobs.h"
-#include "retention/sweep.h"
-#include "server/artifacts.h"
 #include "server/bootstrap.h"
-#include "server/cloudwatch.h"
-#include "server/cold.h"
 #include "server/collect.h"
 #include "server/embedded.h"
 #include "server/fail.h"
 #include "server/former_node.h"
-#include "server/front.h"
 #include "server/hangup.h"
 #include "server/heard.h"
-#include "server/issuers.h"
-#include "server/listen.h"
 #include "server/logging.h"
-#include "server/loki.h"
 #include "server/resources.h"
-#include "server/shard.h"
-#include "server/storage.h"
+#include "server/server_private.h"
 #include "server/systemd.h"
-#include "server/tallies.h"
 #include "server/worker_within.h"
 #include "util/budget.h"
 #include "util/file.h"
 
 #include <signal.h>
-#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SHARDS_MAX      256
 #define POOL_QUEUE      4096
 #define KEEP_TICKETS_MS 60000
-
-struct server {
-    struct config *config;
-    int (*load)(void *arg, struct config *ret, struct buf *ret_error);
-    void *load_arg;
-    struct logger logger;
-    struct loop *loop; // of the main thread: signals, leases, orders
-    struct store *store;
-    struct blob_store *blobs;
-    struct auth *auth;
-    struct issuers *issuers;
-    struct hub *hub;
-    struct dispatch *dispatch;
-    struct keyring *keyring;
-    struct embedded *worker;
-    struct sweep *sweep;
-    struct blob_sweep *blob_sweep;
-    struct cold *cold; // NULL: all logs stay in the store
-    struct timeouts *timeouts;
-    struct quiet *quiet;
-    struct late *late;
-    struct cloudwatch_logs *cloudwatch; // NULL: no log is fetched; then so is `fetches`
-    struct fetches *fetches;
-    struct mirror *mirror; // NULL: logs are not copied to Loki
-    struct places *followers;
-    struct tallies *tallies; // NULL: no other server can have the store
-    struct broadcast *news;  // of the hub, to all shards
-    struct metrics *metrics;
-    struct budget *budget;
-    struct tls_server *tls;
-    char *backup_dir; // absolute path
-    struct pool *pool;
-    struct shard shards[SHARDS_MAX];
-    struct fanout *fanouts[SHARDS_MAX];
-    struct api *apis[SHARDS_MAX];
-    unsigned shard_count, drained;
-    struct listening listening;
-    struct front front;
-    int64_t connections_max; // as configured, or fewer if not so many files may be open
-    struct signal_watch *signals[3];
-    struct hangup *hangup;
-    struct timer *deadline;
-    struct timer *keep_tickets;
-    bool stopping;
-    int err;                   // why it ends by itself
-    struct settings *settings; // of the start, or of the last reload
-};
 
 // --- Watching the store, and metrics
 
@@ -146,23 +81,6 @@ static void server_tell_restart(struct server *server, const struct config *conf
             buf_printf(&names, "%s%s", names.len ? ", " : "", setting->name);
     if (names.len > 0)
         log_warn(&server->logger, "changed settings that a restart takes over", LOG_S("settings", buf_cstr(&names)));
-}
-
-static void server_set_late(struct server *server)
-{
-    late_set(server->late, server->settings->source_reorder_ms, server->settings->limits.message_max);
-}
-
-// The file of the start; it may have a new key.
-static char *server_keyring_path(const struct config *config)
-{
-    return config->secrets_key[0] ? xstrdup(config->secrets_key) : xasprintf("%s/secrets.key", config->data);
-}
-
-static int server_reload_keyring(struct server *server, struct buf *ret_error)
-{
-    CLEANUP(free_ptr) char *path = server_keyring_path(server->config);
-    return keyring_reload(server->keyring, path, ret_error);
 }
 
 static void server_reload(struct server *server)
@@ -250,229 +168,9 @@ static void server_signal(void *arg, int signum)
 
 // --- Start
 
-static int server_check(struct server *server)
-{
-    const struct config *config = server->config;
-    bool cert = config->tls_cert[0], key = config->tls_key[0];
-
-    if (cert != key)
-        return server_fail(ERR_INVALID, "tls_cert and tls_key go together",
-                           cert ? "tls_key is missing" : "tls_cert is missing");
-    CLEANUP(buf_release) struct buf error = {0};
-    int err = listening_check(config, &error);
-    if (err == 0)
-        err = resources_check(config, &error);
-    if (err == 0)
-        err = storage_check(config, &error);
-    if (err == 0)
-        err = front_take(config, &server->front, &error);
-    if (err)
-        return server_fail(err, buf_cstr(&error), NULL);
-    err = dir_make_all(config->data, 0700);
-    if (err < 0)
-        return server_fail_path("the data folder cannot be made", config->data, err);
-    server->backup_dir = storage_backups(config);
-    return server->backup_dir ? 0 : server_fail(ERR_IO, "the working folder cannot be found", config->backup_dir);
-}
-
-static int server_open_store(struct server *server)
-{
-    CLEANUP(buf_release) struct buf error = {0};
-    server->budget = budget_new(resources_memory_max(server->config));
-    int err = storage_open(server->config, &server->logger, server->budget, &error, &server->store);
-    return err ? server_fail(err, "the store cannot be opened", buf_cstr(&error)) : 0;
-}
-
-// The file is made at the first start, if the setting names none of its own.
-static int server_open_keyring(struct server *server)
-{
-    CLEANUP(buf_release) struct buf error = {0};
-    const struct config *config = server->config;
-    CLEANUP(free_ptr) char *path = server_keyring_path(config);
-    if (!config->secrets_key[0] && access(path, F_OK) < 0) {
-        int err = keyring_make(path);
-        if (err < 0)
-            return server_fail_path("the key for secrets cannot be made", path, err);
-    }
-    int err = keyring_load(path, &error, &server->keyring);
-    return err ? server_fail(err, "the keys for secrets (secrets_key) cannot be used", buf_cstr(&error)) : 0;
-}
-
-static int server_open_blobs(struct server *server)
-{
-    CLEANUP(buf_release) struct buf error = {0};
-    int err = artifacts_open(server->config, &server->logger, server->metrics, &server->blobs, &error);
-    return err ? server_fail(err, "files cannot be kept (artifacts)", buf_cstr(&error)) : 0;
-}
-
-static int server_open_tls(struct server *server)
-{
-    CLEANUP(buf_release) struct buf error = {0};
-    const struct config *config = server->config;
-    if (!config->tls_cert[0])
-        return 0;
-    int err = tls_server_new(config->tls_cert, config->tls_key, &error, &server->tls);
-    return err ? server_fail(err, "TLS cannot be set up", buf_cstr(&error)) : 0;
-}
-
-static int server_open_issuers(struct server *server)
-{
-    CLEANUP(buf_release) struct buf error = {0};
-    const struct issuers_options options = {.loop = server->loop, .auth = server->auth, .logger = &server->logger};
-    server->issuers = issuers_new(&options);
-    int err = issuers_load(server->issuers, server->config->jwt_issuers, &error);
-    return err ? server_fail(err, "the issuers of tokens (jwt_issuers) cannot be used", buf_cstr(&error)) : 0;
-}
-
-static int server_check_loki(const struct server *server)
-{
-    CLEANUP(buf_release) struct buf error = {0};
-    int err = loki_settings_check(server->config, &error);
-    return err ? server_fail(err, "Loki (loki_url) cannot be used", buf_cstr(&error)) : 0;
-}
-
-static int server_open_cloudwatch(struct server *server)
-{
-    CLEANUP(buf_release) struct buf error = {0};
-    int err = cloudwatch_logs_new(server->config, &server->cloudwatch, &error);
-    return err ? server_fail(err, "CloudWatch Logs (cloudwatch_log_group) cannot be used", buf_cstr(&error)) : 0;
-}
-
-static int server_find_cloudwatch_account(struct server *server)
-{
-    CLEANUP(buf_release) struct buf error = {0};
-    int err = cloudwatch_logs_open(server->cloudwatch, server->store, server->loop, &error);
-    return err ? server_fail(err, "cloudwatch_account", buf_cstr(&error)) : 0;
-}
-
 static void server_tell(void *arg, const struct hub_news *news)
 {
     broadcast_tell(arg, news);
-}
-
-static int server_open_secret(void *keyring, int64_t account, struct str name, struct str sealed, struct buf *out)
-{
-    return keyring_open(keyring, &(struct keyring_place){account, name}, sealed, out);
-}
-
-static void server_run_token(void *arg, const struct execution *execution, char out[DISPATCH_TOKEN_MAX + 1])
-{
-    const struct server *server = arg;
-    const struct run_name run = {
-        .account = execution->account,
-        .row = execution->row,
-        .epoch = execution->epoch,
-        .execution_id = str_of(execution->execution_id),
-    };
-    run_token_make(server->store, &run, out);
-}
-
-static void server_make_dispatch(struct server *server)
-{
-    struct dispatch_options dispatch = {
-        .loop = server->loop,
-        .store = server->store,
-        .hub = server->hub,
-        .metrics = server->metrics,
-        .logger = &server->logger,
-        .secrets = {server_open_secret, server->keyring},
-        .running_max = (uint64_t)server->config->running_jobs_max,
-        .token = server_run_token,
-        .token_arg = server,
-    };
-    server->dispatch = dispatch_new(&dispatch);
-    dispatch_hold(server->dispatch, server->config->drain);
-}
-
-static int64_t server_node(void *arg)
-{
-    struct server *server = arg;
-    return hub_node(server->hub);
-}
-
-static void server_fetch_quiet(void *arg, const struct quiet_found *found)
-{
-    const struct server *server = arg;
-    fetches_close(server->fetches, found->account, found->row, found->execution_id);
-}
-
-static int server_open_cold(struct server *server)
-{
-    CLEANUP(buf_release) struct buf error = {0};
-    const struct cold_given given = {server->store,   server_node,    server, budget_max(server->budget),
-                                     server->metrics, &server->logger};
-    int err = cold_open(server->config, &given, &server->cold, &error);
-    return err ? server_fail(err, "old logs cannot be kept elsewhere (cold)", buf_cstr(&error)) : 0;
-}
-
-static void server_make_sweep(struct server *server)
-{
-    struct sweep_options sweep = {
-        .loop = server->loop,
-        .store = server->store,
-        .node = server_node,
-        .node_arg = server,
-        .metrics = server->metrics,
-        .logger = &server->logger,
-    };
-    server->sweep = sweep_new(&sweep);
-    sweep_set(server->sweep, &server->settings->limits.retention);
-    struct blob_sweep_options blobs = {
-        .loop = server->loop,
-        .store = server->store,
-        .blobs = server->blobs,
-        .metrics = server->metrics,
-        .logger = &server->logger,
-    };
-    server->blob_sweep = blob_sweep_new(&blobs);
-    server->timeouts = timeouts_new(&(struct timeouts_options){
-        .loop = server->loop, .store = server->store, .hub = server->hub, .logger = &server->logger});
-    server->late =
-        late_new(&(struct late_options){.loop = server->loop, .store = server->store, .metrics = server->metrics});
-    server_set_late(server);
-    server->quiet = quiet_new(&(struct quiet_options){
-        .loop = server->loop,
-        .store = server->store,
-        .metrics = server->metrics,
-        .logger = &server->logger,
-        .fetch = server->cloudwatch ? server_fetch_quiet : NULL,
-        .fetch_arg = server,
-    });
-}
-
-static int server_make_fetches(struct server *server)
-{
-    if (!server->cloudwatch)
-        return 0;
-    const struct fetches_options options = {
-        .loop = server->loop,
-        .store = server->store,
-        .late = server->late,
-        .metrics = server->metrics,
-        .budget = server->budget,
-        .logger = &server->logger,
-        .port = cloudwatch_logs_port(server->cloudwatch),
-        .total_ms = (uint64_t)server->config->cloudwatch_fetch_seconds * 1000,
-        .wait_ms = (uint64_t)server->config->cloudwatch_wait_seconds * 1000,
-        .rest_ms = (uint64_t)server->config->cloudwatch_retry_seconds * 1000,
-    };
-    return fetches_new(&options, &server->fetches);
-}
-
-static int server_make_mirror(struct server *server)
-{
-    struct mirror_options options = {
-        .loop = server->loop,
-        .store = server->store,
-        .node = server_node,
-        .node_arg = server,
-        .metrics = server->metrics,
-        .logger = &server->logger,
-    };
-    if (!server->config->loki_url[0])
-        return 0;
-    loki_settings_apply(server->config, &options);
-    return mirror_new(&options, &server->mirror);
 }
 
 // Nothing of what it would still write is understood any more: so it does not wait for anybody.
@@ -657,37 +355,6 @@ static int server_start(struct server *server)
     log_info(&server->logger, "ready", LOG_I("port", server->listening.port), LOG_S("data", config->data));
     systemd_notify("READY=1");
     return 0;
-}
-
-// What goes its rounds on the main loop.
-static void server_stop_rounds(struct server *server)
-{
-    if (server->sweep)
-        sweep_stop(server->sweep);
-    if (server->blob_sweep)
-        blob_sweep_stop(server->blob_sweep);
-    if (server->timeouts)
-        timeouts_stop(server->timeouts);
-    if (server->quiet)
-        quiet_stop(server->quiet);
-    tallies_stop(server->tallies);
-    fetches_stop(server->fetches);
-    mirror_stop(server->mirror);
-    if (server->late)
-        late_stop(server->late);
-}
-
-static void server_free_rounds(struct server *server)
-{
-    sweep_free(&server->sweep);
-    blob_sweep_free(&server->blob_sweep);
-    timeouts_free(&server->timeouts);
-    quiet_free(&server->quiet);
-    tallies_free(&server->tallies);
-    fetches_free(&server->fetches);
-    mirror_free(&server->mirror);
-    cloudwatch_logs_free(&server->cloudwatch);
-    late_free(&server->late);
 }
 
 static void server_release(struct server *server)
