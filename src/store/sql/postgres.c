@@ -1,10 +1,7 @@
 // Numbers and bytes travel in binary form, in network order. A statement is prepared at its first step, when the types
 // of its parameters are known. If a connection was lost, the next transaction makes a new one and prepares again what
 // it uses.
-#include "store/sql/postgres.h"
-
-#include "bus/postgres_connect.h"
-#include "store/sql/sql_private.h"
+#include "store/sql/postgres_driver.h"
 #include "util/clock.h"
 #include "util/error.h"
 
@@ -19,49 +16,8 @@
 #define NO_TABLE  "42P01" // undefined_table: the part of one, which has been dropped
 #define NO_PART   "23514" // check_violation, which COPY reports if a row has no part to go to
 
-#define COPY_PART ((size_t)16 * 1024 * 1024) // given to libpq at once; it takes an int
-
 #define CONNECT_PAUSE_MS ((uint64_t)1000)
 #define CONNECTION_NAME  "runnel"
-
-struct postgres {
-    struct sql base;
-    char *conninfo;
-    PGconn *connection;
-    uint64_t connect_from_ms; // it does not try to connect before that
-    uint64_t generation;      // of the connection; what was prepared on an earlier connection is gone
-    bool demoted;             // its server is not the primary any more
-    bool no_part;             // the last failure: a row that had no part of its table to go to
-    uint64_t names;           // how many names were given out
-    char *reason;             // of the last failure
-};
-
-struct parameter {
-    Oid type;
-    const char *data; // NULL: null
-    int len;
-    char number[8];
-};
-
-struct postgres_statement {
-    struct sql_statement base;
-    char *text, *name; // without a name it is not kept
-    uint64_t generation;
-    int count;
-    struct parameter *parameters;
-    PGresult *result; // of a statement that has begun
-    int row;          // the present row
-};
-
-static struct postgres *postgres_of(const struct sql *sql)
-{
-    return CONTAINER_OF(sql, struct postgres, base);
-}
-
-static struct postgres_statement *statement_of(const struct sql_statement *statement)
-{
-    return CONTAINER_OF(statement, struct postgres_statement, base);
-}
 
 // --- Errors
 
@@ -96,7 +52,7 @@ static int error_of_state(struct postgres *postgres, const char *state)
 }
 
 // For a result that is not what was asked for, or for none.
-static int failure(struct postgres *postgres, const PGresult *result)
+int driver_failure(struct postgres *postgres, const PGresult *result)
 {
     const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
     free(postgres->reason);
@@ -117,21 +73,16 @@ static char *reason(const struct sql *sql)
     return xstrdup(text ? text : "");
 }
 
-static void result_clear(PGresult **result)
-{
-    PQclear(TAKE_PTR(*result));
-}
-
 // --- Transactions
 
-static PGresult *query(struct postgres *postgres, const char *text)
+PGresult *driver_query(struct postgres *postgres, const char *text)
 {
     return PQsendQuery(postgres->connection, text) ? postgres_answer(postgres->connection) : NULL;
 }
 
 static int run_text(struct postgres *postgres, const char *text, const char *tag)
 {
-    CLEANUP(result_clear) PGresult *result = query(postgres, text);
+    CLEANUP(result_clear) PGresult *result = driver_query(postgres, text);
     switch (PQresultStatus(result)) {
     case PGRES_COMMAND_OK:
     case PGRES_TUPLES_OK:
@@ -139,7 +90,7 @@ static int run_text(struct postgres *postgres, const char *text, const char *tag
         // If a transaction has failed before, the server answers COMMIT with ROLLBACK, and not with an error.
         return !tag || strcmp(PQcmdStatus(result), tag) == 0 ? 0 : ERR_INTERNAL;
     default:
-        return failure(postgres, result);
+        return driver_failure(postgres, result);
     }
 }
 
@@ -148,14 +99,9 @@ static int exec(struct sql *sql, const char *text)
     return run_text(postgres_of(sql), text, NULL);
 }
 
-static bool is_lost(const struct postgres *postgres)
-{
-    return postgres->demoted || PQstatus(postgres->connection) != CONNECTION_OK;
-}
-
 // To learn that nobody answers takes seconds. Whatever is asked for right after that is told so at once, so that a
 // queue does not wait for as many times as it is long.
-static int connect_again(struct postgres *postgres)
+int driver_connect_again(struct postgres *postgres)
 {
     uint64_t from_ms = clock_mono_ms();
     if (from_ms < postgres->connect_from_ms)
@@ -168,19 +114,19 @@ static int connect_again(struct postgres *postgres)
         return 0;
     uint64_t now_ms = clock_mono_ms();
     postgres->connect_from_ms = now_ms + MIN(now_ms - from_ms, CONNECT_PAUSE_MS);
-    return failure(postgres, NULL);
+    return driver_failure(postgres, NULL);
 }
 
 static int begin(struct sql *sql, const char *text)
 {
     struct postgres *postgres = postgres_of(sql);
-    int err = is_lost(postgres) ? connect_again(postgres) : 0;
+    int err = is_lost(postgres) ? driver_connect_again(postgres) : 0;
     if (err == 0)
         err = run_text(postgres, text, NULL);
     if (err == 0 || !is_lost(postgres))
         return err;
     // It was lost since it was used last, and nothing has happened in the new transaction yet.
-    err = connect_again(postgres);
+    err = driver_connect_again(postgres);
     return err < 0 ? err : run_text(postgres, text, NULL);
 }
 
@@ -235,7 +181,7 @@ static void forget(struct sql_statement *base)
     if (statement->generation != postgres->generation || is_lost(postgres))
         return;
     CLEANUP(free_ptr) char *text = xasprintf("DEALLOCATE %s", statement->name);
-    PQclear(query(postgres, text));
+    PQclear(driver_query(postgres, text));
 }
 
 static void bind(struct sql_statement *base, int index, const struct sql_value *value)
@@ -256,23 +202,17 @@ static void bind(struct sql_statement *base, int index, const struct sql_value *
     parameter->len = is_number ? (int)sizeof(number) : (int)value->bytes.len;
 }
 
-static int prepare_there(struct postgres *postgres, struct postgres_statement *statement, const Oid *types)
+int driver_prepare(struct postgres *postgres, struct postgres_statement *statement, const Oid *types)
 {
     bool sent = PQsendPrepare(postgres->connection, statement->name, statement->text, statement->count, types);
     CLEANUP(result_clear) PGresult *result = sent ? postgres_answer(postgres->connection) : NULL;
     if (PQresultStatus(result) != PGRES_COMMAND_OK)
-        return failure(postgres, result);
+        return driver_failure(postgres, result);
     statement->generation = postgres->generation;
     return 0;
 }
 
-struct arguments { // as libpq takes them
-    Oid *types;
-    const char **values;
-    int *sizes, *formats;
-};
-
-static void arguments_release(struct arguments *arguments)
+void driver_arguments_release(struct arguments *arguments)
 {
     free(arguments->types);
     free(arguments->values);
@@ -280,7 +220,7 @@ static void arguments_release(struct arguments *arguments)
     free(arguments->formats);
 }
 
-static struct arguments arguments_of(const struct postgres_statement *statement)
+struct arguments driver_arguments(const struct postgres_statement *statement)
 {
     size_t count = (size_t)statement->count;
     struct arguments ret = {
@@ -300,11 +240,11 @@ static struct arguments arguments_of(const struct postgres_statement *statement)
 
 static int start(struct postgres *postgres, struct postgres_statement *statement)
 {
-    CLEANUP(arguments_release) struct arguments with = arguments_of(statement);
+    CLEANUP(driver_arguments_release) struct arguments with = driver_arguments(statement);
     PGconn *connection = postgres->connection;
     int count = statement->count, err = 0;
     if (statement->name && statement->generation != postgres->generation)
-        err = prepare_there(postgres, statement, with.types);
+        err = driver_prepare(postgres, statement, with.types);
     if (err < 0)
         return err;
     statement->row = -1;
@@ -329,7 +269,7 @@ static int step(struct sql_statement *base)
     case PGRES_TUPLES_OK:
         return ++statement->row < PQntuples(statement->result);
     default:
-        return failure(postgres, statement->result);
+        return driver_failure(postgres, statement->result);
     }
 }
 
@@ -379,162 +319,6 @@ static void postgres_free(struct sql *sql)
     free(postgres->reason);
     free(postgres->conninfo);
     free(postgres);
-}
-
-// --- What only this engine has
-
-#define COPY_HEADER "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0" // signature, flags, length of the extension
-#define COPY_END    "\377\377"
-
-static int copy_end(struct postgres *postgres)
-{
-    CLEANUP(result_clear) PGresult *result = postgres_answer(postgres->connection);
-    return PQresultStatus(result) == PGRES_COMMAND_OK ? 0 : failure(postgres, result);
-}
-
-int sql_postgres_copy(struct sql *sql, const char *statement, struct str rows)
-{
-    struct postgres *postgres = postgres_of(sql);
-    CLEANUP(result_clear) PGresult *began = query(postgres, statement);
-    if (PQresultStatus(began) != PGRES_COPY_IN)
-        return failure(postgres, began);
-    const struct str parts[] = {str_n(COPY_HEADER, sizeof(COPY_HEADER) - 1), rows,
-                                str_n(COPY_END, sizeof(COPY_END) - 1)};
-    bool sent = true;
-    for (size_t i = 0; i < ARRAY_LEN(parts) && sent; i++)
-        for (size_t at = 0; at < parts[i].len && sent; at += COPY_PART)
-            sent = PQputCopyData(postgres->connection, parts[i].data + at, (int)MIN(parts[i].len - at, COPY_PART)) == 1;
-    if (!sent || PQputCopyEnd(postgres->connection, NULL) != 1)
-        return failure(postgres, NULL);
-    return copy_end(postgres);
-}
-
-// Outside of a pipeline, because what it cannot prepare would end the transaction.
-static int prepare_all(struct postgres *postgres, struct sql_statement *const *statements, size_t count)
-{
-    int err = 0;
-    for (size_t i = 0; i < count && err == 0; i++) {
-        struct postgres_statement *statement = statement_of(statements[i]);
-        if (statement->generation == postgres->generation)
-            continue;
-        CLEANUP(arguments_release) struct arguments with = arguments_of(statement);
-        err = prepare_there(postgres, statement, with.types);
-    }
-    return err;
-}
-
-static bool send_text(struct postgres *postgres, const char *text)
-{
-    return PQsendQueryParams(postgres->connection, text, 0, NULL, NULL, NULL, NULL, 1) == 1;
-}
-
-static bool send_all(struct postgres *postgres, unsigned bounds, struct sql_statement *const *statements, size_t count)
-{
-    PGconn *connection = postgres->connection;
-    bool sent = !(bounds & SQL_POSTGRES_BEGIN) || send_text(postgres, "BEGIN");
-    for (size_t i = 0; i < count && sent; i++) {
-        const struct postgres_statement *statement = statement_of(statements[i]);
-        CLEANUP(arguments_release) struct arguments with = arguments_of(statement);
-        sent = PQsendQueryPrepared(connection, statement->name, statement->count, with.values, with.sizes, with.formats,
-                                   1) == 1;
-    }
-    sent = sent && (!(bounds & SQL_POSTGRES_COMMIT) || send_text(postgres, "COMMIT"));
-    return sent && PQpipelineSync(connection) == 1;
-}
-
-// Of the statement whose turn it is. A NULL ends what belongs to it.
-static PGresult *receive(struct postgres *postgres)
-{
-    PGresult *first = postgres_next_result(postgres->connection), *more;
-    while (first && (more = postgres_next_result(postgres->connection)))
-        PQclear(more);
-    return first;
-}
-
-// An error that came before stays.
-static int receive_one(struct postgres *postgres, PGresult **ret, int err)
-{
-    *ret = receive(postgres);
-    ExecStatusType status = PQresultStatus(*ret);
-    if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK)
-        return err;
-    err = err < 0 ? err : failure(postgres, *ret);
-    result_clear(ret);
-    return err;
-}
-
-static int receive_bound(struct postgres *postgres, const char *tag, int err)
-{
-    CLEANUP(result_clear) PGresult *result = NULL;
-    err = receive_one(postgres, &result, err);
-    return err < 0 || strcmp(PQcmdStatus(result), tag) == 0 ? err : ERR_INTERNAL;
-}
-
-static int receive_all(struct postgres *postgres, unsigned bounds, struct sql_statement *const *statements,
-                       size_t count)
-{
-    int err = bounds & SQL_POSTGRES_BEGIN ? receive_bound(postgres, "BEGIN", 0) : 0;
-    for (size_t i = 0; i < count; i++) {
-        struct postgres_statement *statement = statement_of(statements[i]);
-        PGresult *result;
-        err = receive_one(postgres, &result, err);
-        if (!result) // one that came before, of the same statement, stays
-            continue;
-        result_clear(&statement->result);
-        statement->result = result;
-        statement->row = -1;
-    }
-    if (bounds & SQL_POSTGRES_COMMIT)
-        err = receive_bound(postgres, "COMMIT", err);
-    PQclear(postgres_next_result(postgres->connection)); // of the end of the pipeline
-    return err;
-}
-
-static int together(struct postgres *postgres, unsigned bounds, struct sql_statement *const *statements, size_t count)
-{
-    int err = prepare_all(postgres, statements, count);
-    if (err < 0)
-        return err;
-    if (PQenterPipelineMode(postgres->connection) != 1)
-        return failure(postgres, NULL);
-    err = send_all(postgres, bounds, statements, count) ? 0 : failure(postgres, NULL);
-    int received = receive_all(postgres, bounds, statements, count);
-    // If the connection is gone it stays as it is until it is made anew.
-    if (PQexitPipelineMode(postgres->connection) != 1 && err == 0 && received == 0)
-        err = failure(postgres, NULL);
-    return err < 0 ? err : received;
-}
-
-int sql_postgres_together(struct sql *sql, unsigned bounds, struct sql_statement *const *statements, size_t count)
-{
-    struct postgres *postgres = postgres_of(sql);
-    bool begin = bounds & SQL_POSTGRES_BEGIN && !(bounds & SQL_POSTGRES_HERE);
-    int err = begin && is_lost(postgres) ? connect_again(postgres) : 0;
-    if (err == 0)
-        err = together(postgres, bounds, statements, count);
-    if (err == 0 || !begin || bounds & SQL_POSTGRES_COMMIT || !is_lost(postgres))
-        return err;
-    // As in begin(): nothing of the transaction is anywhere.
-    for (size_t i = 0; i < count; i++)
-        result_clear(&statement_of(statements[i])->result);
-    err = connect_again(postgres);
-    return err < 0 ? err : together(postgres, bounds, statements, count);
-}
-
-uint64_t sql_postgres_connection(const struct sql *sql)
-{
-    const struct postgres *postgres = postgres_of(sql);
-    return is_lost(postgres) ? 0 : postgres->generation;
-}
-
-bool sql_postgres_no_part(const struct sql *sql)
-{
-    return postgres_of(sql)->no_part;
-}
-
-bool sql_postgres_failed(const struct sql *sql)
-{
-    return PQtransactionStatus(postgres_of(sql)->connection) == PQTRANS_INERROR;
 }
 
 static const struct sql_vtable postgres_vtable = {

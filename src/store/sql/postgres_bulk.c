@@ -1,0 +1,159 @@
+// What only this engine has: COPY, and several statements that are sent together.
+#include "store/sql/postgres_driver.h"
+#include "util/error.h"
+
+#define COPY_PART ((size_t)16 * 1024 * 1024) // given to libpq at once; it takes an int
+
+#define COPY_HEADER "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0" // signature, flags, length of the extension
+#define COPY_END    "\377\377"
+
+static int copy_end(struct postgres *postgres)
+{
+    CLEANUP(result_clear) PGresult *result = postgres_answer(postgres->connection);
+    return PQresultStatus(result) == PGRES_COMMAND_OK ? 0 : driver_failure(postgres, result);
+}
+
+int sql_postgres_copy(struct sql *sql, const char *statement, struct str rows)
+{
+    struct postgres *postgres = postgres_of(sql);
+    CLEANUP(result_clear) PGresult *began = driver_query(postgres, statement);
+    if (PQresultStatus(began) != PGRES_COPY_IN)
+        return driver_failure(postgres, began);
+    const struct str parts[] = {str_n(COPY_HEADER, sizeof(COPY_HEADER) - 1), rows,
+                                str_n(COPY_END, sizeof(COPY_END) - 1)};
+    bool sent = true;
+    for (size_t i = 0; i < ARRAY_LEN(parts) && sent; i++)
+        for (size_t at = 0; at < parts[i].len && sent; at += COPY_PART)
+            sent = PQputCopyData(postgres->connection, parts[i].data + at, (int)MIN(parts[i].len - at, COPY_PART)) == 1;
+    if (!sent || PQputCopyEnd(postgres->connection, NULL) != 1)
+        return driver_failure(postgres, NULL);
+    return copy_end(postgres);
+}
+
+// Outside of a pipeline, because what it cannot prepare would end the transaction.
+static int prepare_all(struct postgres *postgres, struct sql_statement *const *statements, size_t count)
+{
+    int err = 0;
+    for (size_t i = 0; i < count && err == 0; i++) {
+        struct postgres_statement *statement = statement_of(statements[i]);
+        if (statement->generation == postgres->generation)
+            continue;
+        CLEANUP(driver_arguments_release) struct arguments with = driver_arguments(statement);
+        err = driver_prepare(postgres, statement, with.types);
+    }
+    return err;
+}
+
+static bool send_text(struct postgres *postgres, const char *text)
+{
+    return PQsendQueryParams(postgres->connection, text, 0, NULL, NULL, NULL, NULL, 1) == 1;
+}
+
+static bool send_all(struct postgres *postgres, unsigned bounds, struct sql_statement *const *statements, size_t count)
+{
+    PGconn *connection = postgres->connection;
+    bool sent = !(bounds & SQL_POSTGRES_BEGIN) || send_text(postgres, "BEGIN");
+    for (size_t i = 0; i < count && sent; i++) {
+        const struct postgres_statement *statement = statement_of(statements[i]);
+        CLEANUP(driver_arguments_release) struct arguments with = driver_arguments(statement);
+        sent = PQsendQueryPrepared(connection, statement->name, statement->count, with.values, with.sizes, with.formats,
+                                   1) == 1;
+    }
+    sent = sent && (!(bounds & SQL_POSTGRES_COMMIT) || send_text(postgres, "COMMIT"));
+    return sent && PQpipelineSync(connection) == 1;
+}
+
+// Of the statement whose turn it is. A NULL ends what belongs to it.
+static PGresult *receive(struct postgres *postgres)
+{
+    PGresult *first = postgres_next_result(postgres->connection), *more;
+    while (first && (more = postgres_next_result(postgres->connection)))
+        PQclear(more);
+    return first;
+}
+
+// An error that came before stays.
+static int receive_one(struct postgres *postgres, PGresult **ret, int err)
+{
+    *ret = receive(postgres);
+    ExecStatusType status = PQresultStatus(*ret);
+    if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK)
+        return err;
+    err = err < 0 ? err : driver_failure(postgres, *ret);
+    result_clear(ret);
+    return err;
+}
+
+static int receive_bound(struct postgres *postgres, const char *tag, int err)
+{
+    CLEANUP(result_clear) PGresult *result = NULL;
+    err = receive_one(postgres, &result, err);
+    return err < 0 || strcmp(PQcmdStatus(result), tag) == 0 ? err : ERR_INTERNAL;
+}
+
+static int receive_all(struct postgres *postgres, unsigned bounds, struct sql_statement *const *statements,
+                       size_t count)
+{
+    int err = bounds & SQL_POSTGRES_BEGIN ? receive_bound(postgres, "BEGIN", 0) : 0;
+    for (size_t i = 0; i < count; i++) {
+        struct postgres_statement *statement = statement_of(statements[i]);
+        PGresult *result;
+        err = receive_one(postgres, &result, err);
+        if (!result) // one that came before, of the same statement, stays
+            continue;
+        result_clear(&statement->result);
+        statement->result = result;
+        statement->row = -1;
+    }
+    if (bounds & SQL_POSTGRES_COMMIT)
+        err = receive_bound(postgres, "COMMIT", err);
+    PQclear(postgres_next_result(postgres->connection)); // of the end of the pipeline
+    return err;
+}
+
+static int together(struct postgres *postgres, unsigned bounds, struct sql_statement *const *statements, size_t count)
+{
+    int err = prepare_all(postgres, statements, count);
+    if (err < 0)
+        return err;
+    if (PQenterPipelineMode(postgres->connection) != 1)
+        return driver_failure(postgres, NULL);
+    err = send_all(postgres, bounds, statements, count) ? 0 : driver_failure(postgres, NULL);
+    int received = receive_all(postgres, bounds, statements, count);
+    // If the connection is gone it stays as it is until it is made anew.
+    if (PQexitPipelineMode(postgres->connection) != 1 && err == 0 && received == 0)
+        err = driver_failure(postgres, NULL);
+    return err < 0 ? err : received;
+}
+
+int sql_postgres_together(struct sql *sql, unsigned bounds, struct sql_statement *const *statements, size_t count)
+{
+    struct postgres *postgres = postgres_of(sql);
+    bool begin = bounds & SQL_POSTGRES_BEGIN && !(bounds & SQL_POSTGRES_HERE);
+    int err = begin && is_lost(postgres) ? driver_connect_again(postgres) : 0;
+    if (err == 0)
+        err = together(postgres, bounds, statements, count);
+    if (err == 0 || !begin || bounds & SQL_POSTGRES_COMMIT || !is_lost(postgres))
+        return err;
+    // As in begin(): nothing of the transaction is anywhere.
+    for (size_t i = 0; i < count; i++)
+        result_clear(&statement_of(statements[i])->result);
+    err = driver_connect_again(postgres);
+    return err < 0 ? err : together(postgres, bounds, statements, count);
+}
+
+uint64_t sql_postgres_connection(const struct sql *sql)
+{
+    const struct postgres *postgres = postgres_of(sql);
+    return is_lost(postgres) ? 0 : postgres->generation;
+}
+
+bool sql_postgres_no_part(const struct sql *sql)
+{
+    return postgres_of(sql)->no_part;
+}
+
+bool sql_postgres_failed(const struct sql *sql)
+{
+    return PQtransactionStatus(postgres_of(sql)->connection) == PQTRANS_INERROR;
+}
