@@ -9,6 +9,7 @@
 // clocks of servers may ever be apart: not one execution, which may have a time of its own, but some beside each other.
 #define WALK_FOR_EACH   20
 #define WALK_GROWS      4
+#define WALK_MOST       (INT64_C(1) << 40) // at once; behind that all is looked at
 #define WALK_BESIDE     16
 #define CLOCKS_APART_MS (24 * 3600 * 1000LL)
 
@@ -225,7 +226,7 @@ static int walk(struct sql *sql, const struct store_list *list, struct page *pag
 {
     struct store_list from = *list;
     struct floor floor;
-    for (int64_t back = (int64_t)page->wanted * WALK_FOR_EACH;; back *= WALK_GROWS) {
+    for (int64_t back = (int64_t)page->wanted * WALK_FOR_EACH; back < WALK_MOST; back *= WALK_GROWS) {
         int err = find_floor(sql, &from, back, &floor);
         if (err == 0 && floor.row == 0)
             break;
