@@ -39,8 +39,8 @@
     /* The members of a JSON array: SELECT m.value FROM {members}(CAST(?1 AS {json})) AS m. */                      \
     X(members, "json_each", "json_array_elements_text")                                                             \
     /* A number is one of a JSON array of numbers: e.id {among}?1{among_end}. */                                    \
-    X(among, "IN (SELECT m.value FROM json_each(", "= ANY (CAST(translate(")                                        \
-    X(among_end, ") AS m)", ", '[]', '{}') AS bigint[]))")                                                          \
+    X(among, "IN (SELECT m.value FROM json_each(", "= ANY (CAST((SELECT CAST(translate(")                           \
+    X(among_end, ") AS m)", ", '[]', '{}') AS bigint[])) AS bigint[]))")                                            \
     X(json, "TEXT", "json")                                                                                         \
     /* Of an execution: its log has so much that a limit may have been passed. */                                   \
     X(is_long, "(next_sequence - first_sequence > 1000 OR message_bytes - cut_bytes > 65536)", "is_long")           \
