@@ -25,7 +25,7 @@
     /* Of those who make it at the same time, the first one has. */                                                    \
     X(META_MAKE, "INSERT INTO meta(name, value) VALUES(?1, ?2) ON CONFLICT(name) DO NOTHING")                          \
     /* All that a transaction will change, in one order for everybody. The list is read once: in a plan that goes      \
-       through the table it was read again for each row, for a minute with 5,000 of 10,000. */                                       \
+       through the table it was read again for each row, for a minute with 5,000 of 10,000. */                         \
     X(EXECUTIONS_LOCK, "SELECT " HEAD_COLUMNS ", CAST(CAST(xmin AS text) AS bigint) FROM executions WHERE id = "       \
                        "ANY(CAST((SELECT CAST(?1 AS bigint[])) AS bigint[])) ORDER BY id FOR UPDATE")                  \
     /* The first of each transaction. */                                                                               \
