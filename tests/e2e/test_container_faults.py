@@ -171,23 +171,41 @@ def test_a_stream_that_breaks_ends_the_job_and_keeps_what_came(engines, api, las
 RUNNING = {"Image": "sha256:11", "State": {"Status": "running", "Running": True}}
 
 
-def test_a_stream_that_ends_within_a_frame_is_attached_to_again_and_the_log_says_so(engines, api):
-    def attach(engine, question):
-        question.upgrade()
-        engine.wait_asked("POST", "/wait")
-        if engine.count("POST", "/attach") == 1:
-            question.raw(frame(1, "kept\nbro") + frame(1, "ken\n")[:-2])
-        else:
-            question.raw(frame(2, "heard again\n"))
-            engine.exit(3)
+@pytest.mark.parametrize("case", ["says more", "ends and said more", "ends and says nothing"])
+def test_a_stream_that_ends_within_a_frame_is_attached_to_again_and_the_log_says_so(engines, api, case):
+    """How the program ended may be known before the second question is answered."""
 
-    engine, begin = engines({ATTACH: attach, INSPECT: lambda _, q: q.answer(200, RUNNING)})
+    def attach(engine, question):
+        if engine.count("POST", "/attach") == 1:
+            question.upgrade()
+            engine.wait_asked("POST", "/wait")
+            question.raw(frame(1, "kept\nbro") + frame(1, "ken\n")[:-2])
+            return
+        if case != "says more":
+            engine.exit(3)
+            assert taken.wait(60)
+        if case == "ends and says nothing":
+            question.answer(409, {"message": "You cannot attach to a stopped container"})
+            return
+        question.upgrade()
+        question.raw(frame(2, "heard again\n"))
+        engine.exit(3)
+
+    def wait(engine, question):
+        engine.exited.wait(60)
+        question.answer(200, {"StatusCode": engine.exit_code})
+        question.peer.recv(1)  # it has taken the answer
+        taken.set()
+
+    taken = threading.Event()
+    engine, begin = engines({ATTACH: attach, WAIT: wait, INSPECT: lambda _, q: q.answer(200, RUNNING)})
     id = begin()
     status = sealed(api, id)
     assert (status["status"], status["exit_code"]) == ("failed", 3)
     records = [(record.get("event_type", record["stream"]), record["message"]) for record in api.logs(id, limit=1000)]
-    kept, torn, gap, again = records
-    assert (kept, torn, again) == (("stdout", "kept"), ("stdout", "broke"), ("stderr", "heard again"))
+    kept, torn, gap, *again = records
+    assert (kept, torn) == (("stdout", "kept"), ("stdout", "broke"))
+    assert again == ([] if case == "ends and says nothing" else [("stderr", "heard again")])
     assert gap[0] == "capture_interrupted" and "some may be missing" in gap[1]
     assert engine.count("POST", "/attach") == 2 and engine.count("POST", "/kill") == 0
 

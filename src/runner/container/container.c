@@ -133,6 +133,7 @@ static void exited(struct container *container, int exit_code)
 static void lose(struct container *container, const char *text)
 {
     container->stream_over = true;
+    container->attaching_again = false;
     container->events->failed(container->arg, text);
     exited(container, 128 + SIGKILL);
 }

@@ -50,7 +50,8 @@ struct container {
     bool stream_cut;  // its end was none
     bool stream_said; // something, since it was attached to
     bool attached_again;
-    bool has_input; // which goes by the stream, too
+    bool attaching_again; // and not answered yet
+    bool has_input;       // which goes by the stream, too
     int input_fd;
     struct timer *end_timer;         // of its stream and its program, one has ended
     struct engine_call *stream_call; // whether it still runs

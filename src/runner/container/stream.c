@@ -20,6 +20,13 @@
 #define LAST_TEXT \
     "the connection to the container engine was cut: of what it wrote after the line before this, some may be missing"
 
+// The answer to the question that attaches again may come after the one that tells how the program ended, and what it
+// wrote since is behind it.
+static bool is_awaited(const struct container *container)
+{
+    return !container->stream_over || container->attaching_again;
+}
+
 static void wait_for_stream(struct container *container)
 {
     if (container->phase == CONTAINER_ENDING && !container->paused)
@@ -61,10 +68,10 @@ void container_stream_exited(struct container *container)
 {
     engine_call_free(&container->stream_call);
     timer_stop(container->end_timer);
-    if (container->stream_over)
-        ended_in_order(container);
-    else
+    if (is_awaited(container))
         wait_for_stream(container);
+    else
+        ended_in_order(container);
 }
 
 // It ends soon when it was attached to again, and nothing was cut: the program has closed its outputs, and goes on.
@@ -154,9 +161,10 @@ static void on_head(void *arg, int status)
         return;
     }
     container->events->interrupted(container->arg, BETWEEN_TEXT);
-    container->stream_over = container->stream_cut = false;
+    container->stream_over = container->stream_cut = container->attaching_again = false;
     container->wait_broke_ms = 0;
     container->attached_again = true;
+    wait_for_stream(container);
 }
 
 static void on_data(void *arg, struct str bytes)
@@ -184,14 +192,24 @@ static void refuse_attached(struct container *container)
     json_decref(root);
 }
 
+// The second time. The stream is over already.
+static void not_attached_again(struct container *container)
+{
+    container->attaching_again = false;
+    if (container->phase == CONTAINER_ENDING)
+        ended_in_order(container);
+    else
+        timer_start(container->end_timer, EARLY_END_MS);
+}
+
 static void on_ended(void *arg, int err)
 {
     struct container *container = arg;
     bool whole = err == 0 && frames_whole(&container->frames);
     if (container->phase == CONTAINER_ATTACHING)
         refuse_attached(container);
-    else if (!container->attached) // the second time; it is over already
-        timer_start(container->end_timer, EARLY_END_MS);
+    else if (!container->attached)
+        not_attached_again(container);
     else if (!container->stream_over)
         ended(container, !whole);
 }
@@ -210,6 +228,8 @@ void container_attach(struct container *container)
                                     .input_fd = TAKE_FD(container->input_fd)};
     if (container->phase == CONTAINER_CREATING)
         container->phase = CONTAINER_ATTACHING;
+    else
+        container->attaching_again = true;
     local_call_free(&container->stream);
     buf_reset(&container->answer);
     container->frames = (struct frames){0};
@@ -229,7 +249,7 @@ void container_pause(struct container *container, bool pause)
         local_call_pause(container->stream, pause);
     if (pause && container->phase == CONTAINER_ENDING)
         timer_stop(container->end_timer);
-    else if (!pause && !container->stream_over)
+    else if (!pause && is_awaited(container))
         wait_for_stream(container);
 }
 
