@@ -160,6 +160,7 @@ class Load:
         assert lost or len(attempts) == 1 + plan.fails, attempts
         self.counts["lost attempts"] += lost
         if lost and not attempts[0]["sealed"]:
+            self.running.remove(execution_id)
             followers = []
         self.check(plan, attempts, followers, whole=not lost)
 
@@ -203,16 +204,21 @@ class Load:
     def revoke_now_and_then(self, source):
         """A key that follows what runs, until it is revoked at another node."""
         try:
-            while self.running and not self.enough.is_set():
-                self.revoke_one(source)
+            while not self.enough.is_set():
+                if running := list(self.running):  # which others change
+                    self.revoke_one(source, source.choice(running))
+                else:
+                    self.enough.wait(0.5)
         except Exception as error:
             self.failures.append(f"keys: {error!r}")
 
-    def revoke_one(self, source):
+    def revoke_one(self, source, execution_id):
         made = self.soak.ask("POST", "/api/v1/keys", {"role": "viewer", "name": "one"})
-        execution_id = source.choice(self.running)
         follower = self.crowd.follow(source, execution_id, made["key"])
-        self.until(lambda: follower.next > 0 or follower.complete or follower.failure, lambda: f"{follower}")
+        self.until(
+            lambda: follower.next > 0 or follower.complete or follower.failure or execution_id not in self.running,
+            lambda: f"{follower}",
+        )
         self.soak.ask("DELETE", f"/api/v1/keys/{made['key_id']}")
         self.until(lambda: follower.refused or follower.complete or follower.failure, lambda: f"{follower} is refused")
         path = f"/api/v1/executions/{execution_id}/status"
