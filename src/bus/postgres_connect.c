@@ -133,6 +133,7 @@ PGconn *postgres_connect(const char *conninfo, const char *name)
         PQfinish(connection);
         connection = next;
     }
+    PQsetnonblocking(connection, 1); // so that it is always we who wait
     return connection;
 }
 
@@ -158,14 +159,22 @@ static bool is_there(const PGconn *connection)
     return said == PQPING_OK || said == PQPING_REJECT;
 }
 
-// Until the next result can be taken without waiting.
-static void await_result(PGconn *connection)
+// Whether there is something to wait for. What is left to send is sent as far as that goes at once.
+static bool waits(PGconn *connection, bool for_result, bool *ret_unsent)
+{
+    *ret_unsent = PQflush(connection) == 1;
+    return PQstatus(connection) == CONNECTION_OK && (*ret_unsent || (for_result && PQisBusy(connection)));
+}
+
+// Until all is sent, and the next result can be taken without waiting if that is wanted.
+static void await(PGconn *connection, bool for_result)
 {
     int silent = 0;
-    while (PQstatus(connection) == CONNECTION_OK && PQisBusy(connection)) {
-        int wait_ms = silent > 0 ? 0 : SILENCE_MS;
-        int rc = poll(&(struct pollfd){.fd = PQsocket(connection), .events = POLLIN}, 1, wait_ms);
-        if (rc > 0 && !PQconsumeInput(connection))
+    bool unsent;
+    while (waits(connection, for_result, &unsent)) {
+        struct pollfd at = {.fd = PQsocket(connection), .events = (short)(unsent ? POLLIN | POLLOUT : POLLIN)};
+        int rc = poll(&at, 1, silent > 0 ? 0 : SILENCE_MS);
+        if (rc > 0 && at.revents != POLLOUT && !PQconsumeInput(connection))
             return;
         if (rc != 0)
             continue;
@@ -173,6 +182,12 @@ static void await_result(PGconn *connection)
         if (silent == SILENCE_TIMES) // the next read finds the end of it
             shutdown(PQsocket(connection), SHUT_RDWR);
     }
+}
+
+bool postgres_flush(PGconn *connection)
+{
+    await(connection, false);
+    return PQstatus(connection) == CONNECTION_OK && PQflush(connection) == 0;
 }
 
 static bool is_copy(const PGresult *result)
@@ -183,7 +198,7 @@ static bool is_copy(const PGresult *result)
 
 PGresult *postgres_next_result(PGconn *connection)
 {
-    await_result(connection);
+    await(connection, true);
     return PQgetResult(connection);
 }
 

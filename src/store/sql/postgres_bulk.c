@@ -2,7 +2,7 @@
 #include "store/sql/postgres_driver.h"
 #include "util/error.h"
 
-#define COPY_PART ((size_t)16 * 1024 * 1024) // given to libpq at once; it takes an int
+#define COPY_PART ((size_t)16 * 1024 * 1024) // given to libpq at once, which keeps a copy
 
 #define COPY_HEADER "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0" // signature, flags, length of the extension
 #define COPY_END    "\377\377"
@@ -11,6 +11,15 @@ static int copy_end(struct postgres *postgres)
 {
     CLEANUP(result_clear) PGresult *result = postgres_answer(postgres->connection);
     return PQresultStatus(result) == PGRES_COMMAND_OK ? 0 : driver_failure(postgres, result);
+}
+
+static bool copy_send(struct postgres *postgres, struct str bytes)
+{
+    bool sent = true;
+    for (size_t at = 0; at < bytes.len && sent; at += COPY_PART)
+        sent = PQputCopyData(postgres->connection, bytes.data + at, (int)MIN(bytes.len - at, COPY_PART)) == 1 &&
+               postgres_flush(postgres->connection);
+    return sent;
 }
 
 int sql_postgres_copy(struct sql *sql, const char *statement, struct str rows)
@@ -23,8 +32,7 @@ int sql_postgres_copy(struct sql *sql, const char *statement, struct str rows)
                                 str_n(COPY_END, sizeof(COPY_END) - 1)};
     bool sent = true;
     for (size_t i = 0; i < ARRAY_LEN(parts) && sent; i++)
-        for (size_t at = 0; at < parts[i].len && sent; at += COPY_PART)
-            sent = PQputCopyData(postgres->connection, parts[i].data + at, (int)MIN(parts[i].len - at, COPY_PART)) == 1;
+        sent = copy_send(postgres, parts[i]);
     if (!sent || PQputCopyEnd(postgres->connection, NULL) != 1)
         return driver_failure(postgres, NULL);
     return copy_end(postgres);
