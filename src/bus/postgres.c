@@ -12,7 +12,7 @@ struct bus_link {
 static int failed(const struct bus_link *link, struct buf *ret_reason)
 {
     if (ret_reason)
-        buf_append_text(ret_reason, PQerrorMessage(link->connection));
+        postgres_append_reason(ret_reason, PQerrorMessage(link->connection));
     return ERR_UNAVAILABLE;
 }
 

@@ -115,6 +115,7 @@ static PGconn *connect_to(const char *conninfo, const char *name, const struct h
                                   hosts->port, NULL};
     PGconn *connection = PQconnectdbParams(keys, values, 1);
     PQsetNoticeReceiver(connection, drop_notice, NULL);
+    PQsetErrorVerbosity(connection, PQERRORS_TERSE); // one line, without the statement and what of it was wrong
     return connection;
 }
 
@@ -135,6 +136,21 @@ PGconn *postgres_connect(const char *conninfo, const char *name)
     }
     PQsetnonblocking(connection, 1); // so that it is always we who wait
     return connection;
+}
+
+void postgres_append_reason(struct buf *buf, const char *text)
+{
+    size_t begin = buf->len;
+    for (const char *line = text; *line; line += strcspn(line, "\n"), line += strspn(line, "\n")) {
+        struct str words = str_trim(str_n(line, strcspn(line, "\n")));
+        if (words.len == 0 || *line == '\t') // which asks whether the server is running
+            continue;
+        if (buf->len > begin)
+            buf_append_text(buf, "; ");
+        for (size_t i = 0; i < words.len; i++)
+            if (words.data[i] != ' ' || words.data[i - 1] != ' ')
+                buf_append_byte(buf, words.data[i]);
+    }
 }
 
 // Whether the server of this connection takes another one, whatever it then says to it.

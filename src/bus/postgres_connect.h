@@ -2,6 +2,8 @@
 // up within half a minute, however it is gone.
 #pragma once
 
+#include "util/buf.h"
+
 #include <libpq-fe.h>
 #include <stdbool.h>
 
@@ -11,6 +13,9 @@
 // again, make another one: PQreset may know only some of the hosts. The connection is a non-blocking one: what is given
 // to PQsend… and PQput… functions is kept by libpq until one of the functions below waits.
 PGconn *postgres_connect(const char *conninfo, const char *name);
+
+// As one line: what libpq says of an error has several, some of them empty, or a question.
+void postgres_append_reason(struct buf *buf, const char *text);
 
 // Waits for the answer to what was sent with a PQsend… function, and returns its last result as PQexec does; NULL if
 // nothing could be sent. A statement may take any time while the server is there. If it stands still (a machine that is

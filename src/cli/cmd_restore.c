@@ -14,8 +14,6 @@ static int run_restore(struct cli *cli)
         return cli_usage_error(cli, "%s", buf_cstr(&error));
     bool discard = cli_flag(cli, "discard-former");
     int err = server_restore(&config, operands[0], discard, &out, &error);
-    if (err == ERR_CONFLICT && strstr(buf_cstr(&error), "in use"))
-        buf_append_text(&error, "; stop the server first");
     if (err)
         return cli_fail(cli, err > ERR_FIRST_ && err < ERR_END_ ? err : ERR_IO, "%s", buf_cstr(&error));
     return cli_print(cli, &out);

@@ -7,8 +7,6 @@
 
 static int fail(struct cli *cli, int err, struct buf *error)
 {
-    if (err == ERR_CONFLICT && strstr(buf_cstr(error), "in use"))
-        buf_append_text(error, "; stop the server first");
     return cli_fail(cli, err > ERR_FIRST_ && err < ERR_END_ ? err : ERR_IO, "%s", buf_cstr(error));
 }
 

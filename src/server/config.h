@@ -19,7 +19,7 @@
     X(B, proxy_protocol, 0, 0, 1, false, "trusted proxies begin each connection with a header of the PROXY protocol")  \
     X(T, data, "", 0, 0, false, "data folder; default $XDG_STATE_HOME/runnel")                                         \
     X(T, store, "", 0, 0, false,                                                                                       \
-      "postgres://USER@HOST/DATABASE (PostgreSQL 15 or newer) instead of DATA/runnel.db; the password from "           \
+      "database instead of DATA/runnel.db: postgres://USER@HOST/DATABASE (PostgreSQL 15 or newer); the password from " \
       "PGPASSFILE")                                                                                                    \
     X(L, shards, "", 0, 0, false,                                                                                      \
       "more stores, for executions: folders, or postgres:// as in store; a new one comes last, and with closed: "      \
@@ -90,7 +90,7 @@
     X(N, s3_memory_max, 268435456, 16777216, 1099511627776, false,                                                     \
       "bytes that uploads to S3 hold together; each holds up to 8 MiB, more if its content is larger than 78 GiB")     \
     X(T, cold, "", 0, 0, false,                                                                                        \
-      "s3://BUCKET/PREFIX that old logs move to (docs/s3.md#cold-logs), with the settings s3_…; none: all stay")       \
+      "where old logs move to: s3://BUCKET/PREFIX (docs/s3.md#cold-logs), with the settings s3_…; none: all stay")     \
     X(T, cold_after, "0", 0, 0, false, "so long after its end a log moves there: 2d, 12h; 0: none does")               \
     X(N, cold_connections, 4, 1, 64, false, "reads of such logs from S3 at once")                                      \
     X(N, cold_cache_bytes, 33554432, 0, 1099511627776, false,                                                          \

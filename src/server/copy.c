@@ -15,6 +15,17 @@
 #include <inttypes.h>
 #include <sys/stat.h>
 
+static int check_ends(const char *from, const char *to, struct buf *ret_error)
+{
+    CLEANUP(free_ptr) char *one = storage_is_postgres(from) ? NULL : realpath(from, NULL);
+    CLEANUP(free_ptr) char *other = storage_is_postgres(to) ? NULL : realpath(to, NULL);
+    if (strcmp(from, to) != 0 && (!one || !other || strcmp(one, other) != 0))
+        return 0;
+    buf_printf(ret_error, "%s is the store to copy and the one to copy it to: name another one",
+               other ? other : "this");
+    return ERR_INVALID;
+}
+
 static int open_from(const char *address, struct copy_side **ret, struct buf *ret_error)
 {
     CLEANUP(free_ptr) char *path = xasprintf("%s/runnel.db", address);
@@ -129,12 +140,14 @@ int server_store_copy(const struct config *config, const char *from, const char 
                       server_progress_fn *progress, void *arg, struct buf *out, struct buf *ret_error)
 {
     struct progress_line line = {progress, arg};
-    struct object_store *objects;
+    struct object_store *objects = NULL;
     struct store_copying copying = {.progress = progress ? tell_progress : NULL, .arg = &line};
     CLEANUP(store_copied_release) struct store_copied copied = {0};
     uint64_t began_ns = clock_mono_ns();
     umask(0077);
-    int err = open_objects(config, &objects, &copying.objects, ret_error);
+    int err = check_ends(from, to, ret_error);
+    if (err == 0)
+        err = open_objects(config, &objects, &copying.objects, ret_error);
     if (err == 0)
         err = open_from(from, &copying.from, ret_error);
     if (err == 0)

@@ -30,6 +30,14 @@ static const char *address_of(const char *shard)
 
 int storage_check(const struct config *config, struct buf *ret_error)
 {
+    if (config->store[0] && !storage_is_postgres(config->store)) {
+        buf_printf(
+            ret_error,
+            "store: it names a database, postgres://USER@HOST/DATABASE, or as words (host=HOST dbname=DATABASE), "
+            "and not \"%s\"; where the file lies is the setting data",
+            config->store);
+        return ERR_INVALID;
+    }
     CLEANUP(buf_release) struct buf why = {0};
     const struct bus_kind *kind = NULL;
     const char *problem = NULL;

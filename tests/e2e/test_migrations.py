@@ -78,7 +78,7 @@ def test_the_schema_of_a_store_is_shown_also_while_a_server_runs(own_server, tmp
 def test_a_store_in_use_is_not_migrated(own_server, tmp_path):
     refused = Cli(tmp_path / "home").run("store", "migrate", "--data", own_server.data)
     assert refused.code == 1
-    assert b"in use by another process" in refused.err and b"stop the server first" in refused.err
+    assert b"in use by another process" in refused.err and b"stop that server first" in refused.err
 
 
 def test_a_store_of_a_newer_version_is_refused_and_it_is_said_what_to_do(servers, tmp_path):

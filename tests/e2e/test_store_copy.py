@@ -322,7 +322,7 @@ def test_what_cannot_be_copied_is_said(tmp_path, cli):
     file = Server(tmp_path / "file").start()
     [damaged] = lines_in(file, 1)
     busy = copy(cli, file.data, tmp_path / "copy")
-    assert busy.code == 1 and b"is in use by another process" in busy.err and b"stop the server first" in busy.err
+    assert busy.code == 1 and b"is in use by another process" in busy.err and b"stop that server first" in busy.err
     file.stop()
     for wrong in ([], [file.data], [file.data, "a", "b"]):
         assert copy(cli, *wrong).code == 2

@@ -168,7 +168,8 @@ static void piece_read(struct blob_op *op)
         CLEANUP(free_ptr) char *reason = op->ret_reason[0] ? xstrdup(op->ret_reason) : NULL;
         fail(it, err,
              err == ERR_NOT_FOUND
-                 ? "its content is not there; the store may have been restored without the files it names"
+                 ? "its content is not there: another server may keep it in its own data folder (artifacts must be the "
+                   "same for all), or the store was restored or moved without its files"
                  : reason);
         return;
     }

@@ -239,7 +239,7 @@ static int drop(struct sql *sql, const struct day *day, int64_t until, const str
         err = sql_commit(sql);
     if (err < 0)
         sql_rollback(sql);
-    if (err == 0 && there)
+    if (err == 0 && there && day->number != 0) // what was there before there were days: mostly nothing
         log_info(logger, "all that was logged on a day has expired, and has been removed", LOG_I("day", day->number));
     return err;
 }

@@ -182,7 +182,8 @@ static int connect_to(const char *conninfo, struct copy_side **ret, struct buf *
     *ret = &side->base;
     int err = sql_postgres_open(conninfo, postgres_texts, &side->base.sql, &reason);
     if (err < 0)
-        buf_printf(ret_error, "cannot reach %s: %.*s", side->base.name, STR_ARGS(str_trim(buf_str(&reason))));
+        buf_printf(ret_error, "%s %s: %s", err == ERR_UNAVAILABLE ? "cannot reach" : "cannot use", side->base.name,
+                   buf_cstr(&reason));
     // The other side may take long meanwhile, and nobody waits for this one.
     return err < 0 ? err : sql_exec(side->base.sql, "SET idle_in_transaction_session_timeout = 0");
 }

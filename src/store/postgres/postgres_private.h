@@ -27,6 +27,8 @@ struct postgres_store {
     uint64_t background_from_ms;
     uint64_t purging_from_ms; // when to look again whether there are: some are not due at once
 
+    _Atomic unsigned readers_away; // how many of them were not served last
+
     pthread_t merger;
     bool merger_started;
     // The merger waits here.

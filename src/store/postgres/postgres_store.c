@@ -169,6 +169,18 @@ static int load(struct postgres_store *store)
     return err;
 }
 
+// What the database said, and what is mostly wrong if it is about rights.
+static void tell_refusal(struct postgres_store *store, const char *what, struct buf *ret_error)
+{
+    CLEANUP(free_ptr) char *why = sql_reason(store->sql);
+    bool of_rights = strstr(why, "permission denied") || strstr(why, "must be owner");
+    buf_printf(ret_error, "%s: %s%s", what, why,
+               of_rights
+                   ? "; the server's role must own the database, or a schema that comes first in its search_path, "
+                     "and all tables there"
+                   : "");
+}
+
 // A copy that is not finished is not even migrated.
 static int refuse_copy(struct postgres_store *store, struct buf *ret_error)
 {
@@ -176,10 +188,8 @@ static int refuse_copy(struct postgres_store *store, struct buf *ret_error)
     int err = schema_version(store->sql, &version);
     if (err == 0)
         err = copy_mark_check(store->sql, "the database", version, ret_error);
-    if (err < 0 && ret_error->len == 0) {
-        CLEANUP(free_ptr) char *why = sql_reason(store->sql);
-        buf_printf(ret_error, "cannot read the database: %s", why);
-    }
+    if (err < 0 && ret_error->len == 0)
+        tell_refusal(store, "cannot read the database", ret_error);
     return err;
 }
 
@@ -188,7 +198,8 @@ static int open_database(struct postgres_store *store, struct buf *ret_error)
     CLEANUP(buf_release) struct buf reason = {0};
     int err = sql_postgres_open(store->conninfo, postgres_texts, &store->sql, &reason);
     if (err < 0) {
-        buf_printf(ret_error, "cannot reach the database: %s", buf_cstr(&reason));
+        buf_printf(ret_error, "%s the database: %s", err == ERR_UNAVAILABLE ? "cannot reach" : "cannot use",
+                   buf_cstr(&reason));
         return err;
     }
     store->tx.session.sql = store->sql;
@@ -206,10 +217,8 @@ static int open_database(struct postgres_store *store, struct buf *ret_error)
         log_info(store->engine.base.logger, "a newer version has made the schema, which this one can work on",
                  LOG_I("schema", version), LOG_I("known", schema_newest()));
     err = err == 0 ? load(store) : err;
-    if (err < 0) {
-        CLEANUP(free_ptr) char *why = sql_reason(store->sql);
-        buf_printf(ret_error, "cannot read the database: %s", why);
-    }
+    if (err < 0)
+        tell_refusal(store, "cannot read the database", ret_error);
     return err;
 }
 

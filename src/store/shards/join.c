@@ -66,6 +66,9 @@ static void tell_conflict(const struct shards *shards, const struct member *memb
     else if (set[0] && strcmp(set, join->ret_set) != 0)
         buf_printf(ret_error, "%s belongs to other stores than %s: the setting shards mixes them", name,
                    shards->members[0].name);
+    else if (join->ret_number < member->number) // those before it are in their places
+        buf_printf(ret_error, "%s is the same store as %s: give each of them once", name,
+                   shards->members[join->ret_number].name);
     else if (join->ret_number != member->number)
         buf_printf(ret_error,
                    "%s is store %u of several, and here it would be %u: they must be given in the order in which they "

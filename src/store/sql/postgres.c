@@ -55,8 +55,10 @@ static int error_of_state(struct postgres *postgres, const char *state)
 int driver_failure(struct postgres *postgres, const PGresult *result)
 {
     const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
+    CLEANUP(buf_release) struct buf reason = {0};
+    postgres_append_reason(&reason, result ? PQresultErrorMessage(result) : PQerrorMessage(postgres->connection));
     free(postgres->reason);
-    postgres->reason = xstrdup(result ? PQresultErrorMessage(result) : PQerrorMessage(postgres->connection));
+    postgres->reason = xstrdup(buf_cstr(&reason));
     postgres->base.again = false;
     postgres->demoted = postgres->demoted || (state && strcmp(state, READ_ONLY) == 0);
     postgres->no_part = state && strcmp(state, NO_PART) == 0;
@@ -341,6 +343,13 @@ static const struct sql_vtable postgres_vtable = {
     .bytes = bytes,
 };
 
+// NULL: it can hold all text. A database without an encoding takes bytes as they are.
+static const char *narrow_encoding(const PGconn *connection)
+{
+    const char *encoding = PQparameterStatus(connection, "server_encoding");
+    return !encoding || strcmp(encoding, "UTF8") == 0 || strcmp(encoding, "SQL_ASCII") == 0 ? NULL : encoding;
+}
+
 int sql_postgres_open(const char *conninfo, struct sql_texts texts, struct sql **ret, struct buf *ret_reason)
 {
     struct postgres *postgres = xcalloc(1, sizeof(*postgres));
@@ -350,9 +359,18 @@ int sql_postgres_open(const char *conninfo, struct sql_texts texts, struct sql *
     postgres->connection = postgres_connect(conninfo, CONNECTION_NAME);
     struct sql *sql = &postgres->base;
     if (PQstatus(postgres->connection) != CONNECTION_OK) {
-        buf_append_text(ret_reason, PQerrorMessage(postgres->connection));
+        postgres_append_reason(ret_reason, PQerrorMessage(postgres->connection));
         sql_free(&sql);
         return ERR_UNAVAILABLE;
+    }
+    const char *narrow = narrow_encoding(postgres->connection);
+    if (narrow) {
+        buf_printf(ret_reason,
+                   "the database has the encoding %s, which cannot hold all text: make it anew, "
+                   "CREATE DATABASE … TEMPLATE template0 ENCODING 'UTF8'",
+                   narrow);
+        sql_free(&sql);
+        return ERR_INVALID;
     }
     *ret = sql;
     return 0;

@@ -4,7 +4,8 @@
 
 #include "store/sql/sql.h"
 
-// `conninfo` as libpq has it, e.g. "host=db dbname=runnel". ERR_UNAVAILABLE, with the reason for people in ret_reason.
+// `conninfo` as libpq has it, e.g. "host=db dbname=runnel". ERR_UNAVAILABLE, or
+// ERR_INVALID for a database that cannot hold all text; with the reason for people in ret_reason, in one line.
 int sql_postgres_open(const char *conninfo, struct sql_texts texts, struct sql **ret, struct buf *ret_reason);
 
 // Sends these bound statements to the server together, and waits once for all. Each is run in its turn, and sees what

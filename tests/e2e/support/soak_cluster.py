@@ -19,6 +19,7 @@ PATIENCE = 300.0 if os.environ.get("RUNNEL_SOAK_SECONDS") else 150.0
 
 # What a server may say as an error or a warning while its database, or another server, is away.
 EXPECTED = {
+    "the store cannot be read",
     "the store cannot be written",
     "the leases of runners could not be taken over; it is tried again",
     "expired executions could not be purged; it is tried again",

@@ -23,8 +23,7 @@ int store_lock(const char *path, struct buf *ret_error, int *ret_fd)
     }
     if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
         buf_printf(ret_error,
-                   "the store %s is in use by another process: end that server, or name another folder by --data",
-                   path);
+                   "the store %s is in use by another process: stop that server first, or name another folder", path);
         return ERR_CONFLICT;
     }
     *ret_fd = TAKE_FD(fd);

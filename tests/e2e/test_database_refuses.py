@@ -1,0 +1,87 @@
+"""A database that is reached and is of no use: why is told, to whom it may concern, in one line."""
+
+import pytest
+from support.cluster import Cluster
+from support.api import eventually
+from support.cli import Cli
+from support.postgres import shared
+from support.server import Server
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    cluster = Cluster(tmp_path)
+    yield cluster
+    cluster.close()
+
+
+def last_words(tmp_path, *flags):
+    """Of a server that does not start."""
+    server = Server(tmp_path / "server", flags=flags)
+    server.spawn()
+    server.ended(expect=None)
+    [line] = server.process.err.data.decode().splitlines()
+    return line
+
+
+def narrow():
+    """A database that cannot hold all text."""
+    name = "narrow"
+    if not shared().sql(f"SELECT 1 FROM pg_database WHERE datname = '{name}'"):
+        shared().sql(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'")
+    return f"host={shared().folder} user=postgres dbname={name}"
+
+
+def of_another(root):
+    """A database that belongs to another role."""
+    store = shared().store(root)
+    shared().sql("DO $$BEGIN CREATE ROLE guest LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END$$")
+    return store.replace("user=postgres", "user=guest")
+
+
+def test_a_store_that_is_no_database_is_refused(tmp_path):
+    assert "names a database, postgres://" in last_words(tmp_path, "--store", "sqlite:///x")
+
+
+def test_a_database_that_cannot_hold_all_text_is_refused(tmp_path):
+    line = last_words(tmp_path, "--store", narrow())
+    assert "LATIN1" in line and "ENCODING 'UTF8'" in line
+    copied = Cli(tmp_path).run("store", "copy", narrow(), tmp_path / "to")
+    assert copied.code != 0 and b"LATIN1" in copied.err
+
+
+def test_a_database_in_which_the_server_may_make_no_table_says_whose_it_must_be(tmp_path):
+    line = last_words(tmp_path, "--store", of_another(tmp_path))
+    assert "permission denied" in line and "must own the database" in line
+
+
+def test_a_store_that_is_given_twice_is_named_so(tmp_path):
+    store = shared().store(tmp_path)
+    assert "is the same store as" in last_words(tmp_path, "--store", store, "--shards", store)
+
+
+def test_a_store_is_not_copied_onto_itself(tmp_path):
+    for end in (shared().store(tmp_path), str(tmp_path)):
+        copied = Cli(tmp_path).run("store", "copy", end, end)
+        assert copied.code != 0 and b"name another one" in copied.err
+
+
+def test_why_readers_get_no_connection_is_told_once_and_that_it_is_over(cluster):
+    server = cluster.add("--readers", "2")
+    execution_id = server.api().create()
+    database = cluster.store.split("dbname=")[1]
+    shared().sql(f"ALTER DATABASE {database} ALLOW_CONNECTIONS false")
+    shared().sql(f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = '{database}'")
+    path = f"/api/v1/executions/{execution_id}/logs"
+
+    def told(words):
+        return [entry for entry in server.log() if entry.get("message") == words]
+
+    for _ in range(4):
+        assert server.api().get(path).status == 503
+    [line] = told("the store cannot be read")
+    assert "is not currently accepting connections" in line["reason"] and "\n" not in line["reason"]
+    shared().sql(f"ALTER DATABASE {database} ALLOW_CONNECTIONS true")
+    eventually(lambda: server.api().get(path).status == 200, "it is read again")
+    eventually(lambda: len(told("the store can be read again")) == 1, "that is told")
+    assert len(told("the store cannot be read")) == 1
