@@ -320,3 +320,28 @@ test("five thousand lines are copied, though few of them have a row", async () =
   const wanted = Array.from({ length: 5000 }, (_, i) => `line ${3000 + i}`).join("\n");
   await expect.poll(() => page.evaluate(() => navigator.clipboard.readText()), { timeout: DEADLINE }).toBe(wanted);
 });
+
+// The browser tells a page of a selection later than it makes it.
+test("what is selected just before rows are drawn anew stays selected", async () => {
+  const page = await it.page();
+  await open(page, it.server, long, "#L3000");
+  await sees(page, holds(3000), "where it begins");
+  await page.locator(".line .text", { hasText: /^line 3000$/ }).click({ position: { x: 1, y: 10 } });
+  const selected = () => page.evaluate(() => getSelection().toString().match(/line \d+/g));
+  await page.evaluate(async () => {
+    const scroller = document.querySelector(".pane .scroller");
+    const frame = () => new Promise(requestAnimationFrame);
+    await frame();
+    scroller.scrollTop += 1; // in the next frame that is told, and drawn after the selection is made
+    await frame();
+    const row = [...document.querySelectorAll(".line .text")].find(({ textContent }) => textContent === "line 3002");
+    getSelection().extend(row.firstChild, "line 3002".length);
+  });
+  const wanted = ["line 3000", "line 3001", "line 3002"];
+  await expect.poll(selected, { timeout: DEADLINE }).toEqual(wanted);
+  const top = (await seen(page))[0].at;
+  await page.mouse.move(500, 500);
+  await page.mouse.wheel(0, 1);
+  await sees(page, ([{ at }]) => at !== top, "rows that are drawn again");
+  expect(await selected()).toEqual(wanted);
+});

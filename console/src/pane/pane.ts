@@ -368,6 +368,7 @@ export class Pane {
   }
 
   private copy(event: ClipboardEvent): void {
+    this.selection.take();
     const { selected } = this.selection;
     const active = document.activeElement;
     const elsewhere = active instanceof HTMLInputElement || active instanceof HTMLTextAreaElement;
@@ -518,6 +519,7 @@ export class Pane {
   private render(): void {
     const { source, treadmill } = this;
     if (!source || this.viewport === 0) return;
+    this.selection.take();
     const extent = this.extent;
     if (extent.count <= extent.first) {
       this.release(this.rows.splice(0));

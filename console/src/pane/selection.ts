@@ -23,8 +23,9 @@ export interface Selected {
 export class RowSelection {
   private anchor: Point | undefined;
   private focus: Point | undefined;
+  /** What the browser has, as far as it is known. */
   private set: { anchor: Place; focus: Place } | undefined;
-  private readonly listener = (): void => this.changed();
+  private readonly listener = (): void => this.take();
 
   constructor(
     private readonly block: HTMLElement,
@@ -55,17 +56,19 @@ export class RowSelection {
   }
 
   clear(): void {
-    this.anchor = this.focus = this.set = undefined;
+    this.anchor = this.focus = undefined;
+    this.know();
   }
 
   /** Lines behind a position stand elsewhere. */
   moved(from: number, by: number): void {
+    this.take();
     for (const point of [this.anchor, this.focus]) if (point && point.position > from) point.position += by;
   }
 
   /** Rows have changed: the browser's selection is set to what of it is rendered. */
   restore(): void {
-    if (!this.anchor || !this.focus) return;
+    if (!this.anchor || !this.focus) return this.know();
     const anchor = this.place(this.anchor);
     const focus = this.place(this.focus);
     const now = getSelection();
@@ -73,6 +76,17 @@ export class RowSelection {
     this.set = { anchor, focus };
     if (this.isSet(now)) return;
     now.setBaseAndExtent(anchor.node, anchor.offset, focus.node, focus.offset);
+  }
+
+  /** What the browser has now is nobody's new choice. */
+  private know(): void {
+    const { anchorNode, anchorOffset, focusNode, focusOffset } = getSelection() ?? {};
+    if (!anchorNode || !focusNode) this.set = undefined;
+    else
+      this.set = {
+        anchor: { node: anchorNode, offset: anchorOffset!, clipped: false },
+        focus: { node: focusNode, offset: focusOffset!, clipped: false },
+      };
   }
 
   private isSet(now: Selection): boolean {
@@ -86,7 +100,11 @@ export class RowSelection {
     );
   }
 
-  private changed(): void {
+  /**
+   * Takes over what somebody has selected. The browser tells of that later than it does it: it is asked before rows change, as
+   * `restore` would undo what is not known yet, and before what is selected is used.
+   */
+  take(): void {
     const now = getSelection();
     if (!now || now.rangeCount === 0 || this.isSet(now)) return;
     const anchor = this.locate(now.anchorNode, now.anchorOffset);
