@@ -417,6 +417,29 @@ static void a_connection_that_has_ended_meanwhile_costs_no_transaction(void **st
     assert_int_equal(sql_commit(sql), 0);
 }
 
+// The server tells of both before it has come to the end of what was sent: that a statement failed, and that it ends.
+static void a_connection_that_ends_behind_a_failed_statement_is_made_anew(void **state)
+{
+    (void)state;
+    static const char *const items[] = {"SELECT 1 / (0 * pg_terminate_backend(pg_backend_pid())::integer)"};
+    static const unsigned bounds[] = {SQL_POSTGRES_BEGIN, SQL_POSTGRES_BEGIN | SQL_POSTGRES_COMMIT};
+    const struct sql_texts texts = {.items = items, .count = ARRAY_LEN(items)};
+    CLEANUP(free_ptr) char *where = sql_fixture_database(postgres_fixture_engine(), "writers");
+    CLEANUP(buf_release) struct buf reason = {0};
+    CLEANUP(sql_fixture_close) struct sql *sql = NULL;
+    assert_int_equal(sql_postgres_open(where, texts, &sql, &reason), 0);
+    for (size_t i = 0; i < ARRAY_LEN(bounds); i++) {
+        int64_t backend = backend_of(sql);
+        struct sql_statement *fails = sql_statement(sql, 0);
+        assert_true(sql_postgres_together(sql, bounds[i], &fails, 1) < 0);
+        sql_reset(&fails);
+        assert_int_equal(sql_rollback(sql), 0);
+        assert_int_equal(sql_begin(sql, SQL_WRITE), 0);
+        assert_true(backend_of(sql) != backend);
+        assert_int_equal(sql_commit(sql), 0);
+    }
+}
+
 static void a_server_that_takes_no_more_writes_is_left(void **state)
 {
     (void)state;
@@ -458,6 +481,7 @@ int main(void)
         cmocka_unit_test(the_last_transaction_of_a_server_is_known_once_it_is_over),
         cmocka_unit_test(what_is_sent_with_its_commit_is_there_or_nothing_of_it),
         cmocka_unit_test(a_connection_that_has_ended_meanwhile_costs_no_transaction),
+        cmocka_unit_test(a_connection_that_ends_behind_a_failed_statement_is_made_anew),
         cmocka_unit_test(a_server_that_takes_no_more_writes_is_left),
     };
     return POSTGRES_FIXTURE_RUN(tests);

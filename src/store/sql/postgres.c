@@ -111,7 +111,7 @@ int driver_connect_again(struct postgres *postgres)
     PQfinish(postgres->connection);
     postgres->connection = postgres_connect(postgres->conninfo, CONNECTION_NAME);
     postgres->generation++;
-    postgres->demoted = false;
+    postgres->demoted = postgres->stuck = false;
     if (PQstatus(postgres->connection) == CONNECTION_OK)
         return 0;
     uint64_t now_ms = clock_mono_ms();
@@ -141,7 +141,9 @@ static int rollback(struct sql *sql)
 {
     struct postgres *postgres = postgres_of(sql);
     PGTransactionStatusType status = PQtransactionStatus(postgres->connection);
-    // A connection that is gone took its transaction with it.
+    // A connection that is gone took its transaction with it, and one that is of no use takes it when it is made anew.
+    if (postgres->stuck)
+        return 0;
     return status == PQTRANS_INTRANS || status == PQTRANS_INERROR ? run_text(postgres, "ROLLBACK", NULL) : 0;
 }
 

@@ -128,8 +128,10 @@ static int together(struct postgres *postgres, unsigned bounds, struct sql_state
         return driver_failure(postgres, NULL);
     err = send_all(postgres, bounds, statements, count) ? 0 : driver_failure(postgres, NULL);
     int received = receive_all(postgres, bounds, statements, count);
-    // If the connection is gone it stays as it is until it is made anew.
-    if (PQexitPipelineMode(postgres->connection) != 1 && err == 0 && received == 0)
+    // A server that ends the connection says so in the place of the pipeline's end, behind whatever it refused before.
+    // Such a connection takes nothing more, also while its end was not read yet.
+    postgres->stuck = PQexitPipelineMode(postgres->connection) != 1;
+    if (postgres->stuck && err == 0 && received == 0)
         err = driver_failure(postgres, NULL);
     return err < 0 ? err : received;
 }

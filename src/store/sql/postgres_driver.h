@@ -12,6 +12,7 @@ struct postgres {
     uint64_t connect_from_ms; // it does not try to connect before that
     uint64_t generation;      // of the connection; what was prepared on an earlier connection is gone
     bool demoted;             // its server is not the primary any more
+    bool stuck;               // the connection cannot leave a pipeline
     bool no_part;             // the last failure: a row that had no part of its table to go to
     uint64_t names;           // how many names were given out
     char *reason;             // of the last failure
@@ -57,7 +58,7 @@ static inline void result_clear(PGresult **result)
 
 static inline bool is_lost(const struct postgres *postgres)
 {
-    return postgres->demoted || PQstatus(postgres->connection) != CONNECTION_OK;
+    return postgres->demoted || postgres->stuck || PQstatus(postgres->connection) != CONNECTION_OK;
 }
 
 // For a result that is not what was asked for, or for none: the error, which it notes with its reason.
