@@ -17,12 +17,13 @@ static void make_tokens(const struct chunk *chunk, struct buf *out)
 {
     if (chunk->header.payload_len < TOKENS_FROM)
         return;
-    CLEANUP(token_builder_free) struct token_builder *builder = token_builder_new();
+    size_t max = MIN(stored_payload(chunk).len / TOKENS_SHARE, TOKENS_MAX);
+    CLEANUP(token_builder_free) struct token_builder *builder = token_builder_new(max);
     for (uint32_t i = 0; i < chunk->header.count; i++) {
         uint32_t start = chunk->text_offsets[i];
         token_builder_add(builder, str_n(chunk->text + start, chunk->text_offsets[i + 1] - start - 1));
     }
-    token_builder_finish(builder, MIN(stored_payload(chunk).len / TOKENS_SHARE, TOKENS_MAX), out);
+    token_builder_finish(builder, out);
 }
 
 // The same records, index and payload, with other encoded bytes.

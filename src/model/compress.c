@@ -44,6 +44,30 @@ static struct zstd_contexts *contexts_get(void)
     return contexts;
 }
 
+// Merged chunks are all of one size. For that, zstd's tables at this level are larger than a processor's cache: with
+// these, 256 KiB of real output take 0.74 to 0.94 of the time, and come out half a per cent smaller.
+#define TUNED_LEVEL 6
+#define TUNED_MAX   (512u * 1024)
+
+static const struct {
+    ZSTD_cParameter parameter;
+    int value;
+} tuned[] = {
+    {ZSTD_c_compressionLevel, TUNED_LEVEL},
+    {ZSTD_c_hashLog, 16},
+    {ZSTD_c_chainLog, 16},
+    {ZSTD_c_searchLog, 4},
+};
+
+static size_t compress(ZSTD_CCtx *ctx, void *out, size_t room, const void *data, size_t len, int level)
+{
+    if (level != TUNED_LEVEL || len > TUNED_MAX)
+        return ZSTD_compressCCtx(ctx, out, room, data, len, level); // which forgets the parameters
+    for (size_t i = 0; i < ARRAY_LEN(tuned); i++)
+        ZSTD_CCtx_setParameter(ctx, tuned[i].parameter, tuned[i].value);
+    return ZSTD_compress2(ctx, out, room, data, len);
+}
+
 bool compress_append(struct buf *out, const void *data, size_t len, int level)
 {
     struct zstd_contexts *contexts = contexts_get();
@@ -51,7 +75,7 @@ bool compress_append(struct buf *out, const void *data, size_t len, int level)
         abort();
     // Only a result shorter than the input is useful, but zstd is faster when it has room for any result.
     buf_reserve(out, ZSTD_compressBound(len));
-    size_t packed = ZSTD_compressCCtx(contexts->compress, out->data + out->len, out->cap - out->len, data, len, level);
+    size_t packed = compress(contexts->compress, out->data + out->len, out->cap - out->len, data, len, level);
     if (ZSTD_sizeof_CCtx(contexts->compress) > CONTEXT_KEEP_MAX) {
         ZSTD_freeCCtx(contexts->compress);
         contexts->compress = NULL;

@@ -12,17 +12,17 @@ static bool may_hold(const struct buf *filter, const char *text)
 
 static void make(struct buf *filter, const char *const *texts, size_t count, size_t max)
 {
-    CLEANUP(token_builder_free) struct token_builder *builder = token_builder_new();
+    CLEANUP(token_builder_free) struct token_builder *builder = token_builder_new(max);
     for (size_t i = 0; i < count; i++)
         token_builder_add(builder, str_of(texts[i]));
-    token_builder_finish(builder, max, filter);
+    token_builder_finish(builder, filter);
 }
 
 static void every_part_of_a_text_may_be_held(void **state)
 {
     (void)state;
     uint64_t seed = 1;
-    CLEANUP(token_builder_free) struct token_builder *builder = token_builder_new();
+    CLEANUP(token_builder_free) struct token_builder *builder = token_builder_new(1 << 20);
     char texts[200][80];
     for (unsigned round = 0; round < 20; round++) {
         CLEANUP(buf_release) struct buf filter = {0};
@@ -33,7 +33,7 @@ static void every_part_of_a_text_may_be_held(void **state)
             texts[i][len] = 0;
             token_builder_add(builder, str_of(texts[i]));
         }
-        token_builder_finish(builder, 1 << 20, &filter);
+        token_builder_finish(builder, &filter);
         assert_true(filter.len > 1);
         for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
             size_t len = strlen(texts[i]), from = len > 0 ? test_random(&seed) % len : 0;
@@ -47,7 +47,7 @@ static void every_part_of_a_text_may_be_held(void **state)
 static void what_is_in_no_text_is_mostly_known(void **state)
 {
     (void)state;
-    CLEANUP(token_builder_free) struct token_builder *builder = token_builder_new();
+    CLEANUP(token_builder_free) struct token_builder *builder = token_builder_new(20000);
     CLEANUP(buf_release) struct buf filter = {0};
     char text[100];
     uint64_t seed = 2;
@@ -57,7 +57,7 @@ static void what_is_in_no_text_is_mostly_known(void **state)
                  i % 250);
         token_builder_add(builder, str_of(text));
     }
-    token_builder_finish(builder, 20000, &filter);
+    token_builder_finish(builder, &filter);
     assert_in_range(filter.len, 1000, 20000);
     assert_true(may_hold(&filter, "PROCESSED Item"));
     assert_false(may_hold(&filter, "OutOfMemoryError"));
@@ -103,14 +103,14 @@ static void an_empty_or_unknown_filter_excludes_nothing(void **state)
 static void the_words_stay_where_there_is_no_room_for_all(void **state)
 {
     (void)state;
-    CLEANUP(token_builder_free) struct token_builder *builder = token_builder_new();
+    CLEANUP(token_builder_free) struct token_builder *builder = token_builder_new(700);
     CLEANUP(buf_release) struct buf filter = {0};
     char text[40];
     for (unsigned i = 0; i < 1000; i++) {
         snprintf(text, sizeof(text), "item %010u ended", i * 2654435761u);
         token_builder_add(builder, str_of(text));
     }
-    token_builder_finish(builder, 700, &filter);
+    token_builder_finish(builder, &filter);
     assert_int_equal(filter.data[0], 2);
     unsigned passed = 0;
     for (unsigned i = 0; i < 1000; i++) {
@@ -125,14 +125,14 @@ static void the_words_stay_where_there_is_no_room_for_all(void **state)
 static void texts_of_endless_variety_are_told_by_their_trigrams(void **state)
 {
     (void)state;
-    CLEANUP(token_builder_free) struct token_builder *builder = token_builder_new();
+    CLEANUP(token_builder_free) struct token_builder *builder = token_builder_new(2000);
     CLEANUP(buf_release) struct buf filter = {0};
     char text[20];
     for (unsigned i = 0; i < 20000; i++) {
         snprintf(text, sizeof(text), "id %u", i * 2654435761u);
         token_builder_add(builder, str_of(text));
     }
-    token_builder_finish(builder, 2000, &filter);
+    token_builder_finish(builder, &filter);
     assert_in_range(filter.len, 60, 2000);
     assert_int_equal(filter.data[0], 1);
     assert_true(may_hold(&filter, "id 2654435761"));
@@ -142,17 +142,17 @@ static void texts_of_endless_variety_are_told_by_their_trigrams(void **state)
 static void a_filter_that_would_let_everything_pass_is_not_made(void **state)
 {
     (void)state;
-    CLEANUP(token_builder_free) struct token_builder *builder = token_builder_new();
+    CLEANUP(token_builder_free) struct token_builder *builder = token_builder_new(200);
     CLEANUP(buf_release) struct buf filter = {0};
     char text[20];
     for (unsigned i = 0; i < 20000; i++) {
         snprintf(text, sizeof(text), "%u %u", i * 2654435761u, i * 40503u);
         token_builder_add(builder, str_of(text));
     }
-    token_builder_finish(builder, 200, &filter);
+    token_builder_finish(builder, &filter);
     assert_int_equal(filter.len, 0);
     token_builder_add(builder, STR("anew"));
-    token_builder_finish(builder, 1000, &filter);
+    token_builder_finish(builder, &filter);
     assert_true(may_hold(&filter, "anew"));
     assert_false(may_hold(&filter, "other"));
 }
@@ -160,7 +160,7 @@ static void a_filter_that_would_let_everything_pass_is_not_made(void **state)
 static void with_little_room_each_trigram_has_one_bit(void **state)
 {
     (void)state;
-    CLEANUP(token_builder_free) struct token_builder *builder = token_builder_new();
+    CLEANUP(token_builder_free) struct token_builder *builder = token_builder_new(800);
     CLEANUP(buf_release) struct buf filter = {0};
     char text[9];
     uint64_t seed = 3;
@@ -170,7 +170,7 @@ static void with_little_room_each_trigram_has_one_bit(void **state)
         text[8] = 0;
         token_builder_add(builder, str_of(text));
     }
-    token_builder_finish(builder, 800, &filter); // some 2,500 trigrams, 2.5 bits for each
+    token_builder_finish(builder, &filter); // some 2,500 trigrams, 2.5 bits for each
     assert_int_equal(filter.data[0], 4);
     unsigned passed = 0;
     seed = 3;

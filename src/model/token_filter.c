@@ -12,6 +12,7 @@ enum token_kind { KIND_NONE, KIND_TRIGRAMS, KIND_WORDS, KIND_ALL, KIND_SPARSE };
 #define BLOCK_BITS     (BLOCK * 8u)
 #define BITS_EACH      6 // bits of the filter for each token
 #define NEEDLE_MAX     64
+#define RECENT_BITS    12
 #define SLOTS_AT_FIRST 4096u
 #define GRAM_SALT      0x9e3779b97f4a7c15u
 
@@ -37,13 +38,17 @@ static const struct construction {
 struct token_builder {
     uint32_t *slots;
     size_t mask, count;
+    size_t blocks_max;    // of the filter
+    enum token_kind kind; // that with the most tokens for which there is room yet; no others are looked for
     size_t of_kind[ARRAY_LEN(constructions)];
-    struct buf lower;
+    uint32_t recent[1u << RECENT_BITS]; // some of those in the set, where they are found faster
 };
 
-struct token_builder *token_builder_new(void)
+struct token_builder *token_builder_new(size_t max)
 {
     struct token_builder *builder = xcalloc(1, sizeof(*builder));
+    builder->blocks_max = (max - MIN(max, (size_t)1)) / BLOCK;
+    builder->kind = KIND_ALL;
     builder->mask = SLOTS_AT_FIRST - 1;
     builder->slots = xcalloc(SLOTS_AT_FIRST, sizeof(*builder->slots));
     return builder;
@@ -55,7 +60,6 @@ void token_builder_free(struct token_builder **owner)
     if (!builder)
         return;
     free(builder->slots);
-    buf_release(&builder->lower);
     free(builder);
 }
 
@@ -83,20 +87,29 @@ static inline bool is_digit(uint8_t byte)
     return byte >= '0' && byte <= '9';
 }
 
-// Returns 0 for a trigram with a digit: nearly all of those are in every chunk that has numbers.
-static inline uint32_t trigram(const uint8_t *at)
+// The last bytes of a text, in lower case.
+struct tail {
+    uint64_t bytes;  // GRAM of them, the last one highest
+    unsigned digits; // of the last three: a bit for each that is a digit, or before the text
+};
+#define TAIL_BEFORE ((struct tail){.digits = 7})
+
+static inline void tail_next(struct tail *tail, uint8_t byte)
 {
-    if (is_digit(at[0]) || is_digit(at[1]) || is_digit(at[2]))
-        return 0;
-    return ((uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16) + 1;
+    tail->bytes = tail->bytes >> 8 | (uint64_t)byte << (GRAM - 1) * 8;
+    tail->digits = (tail->digits << 1 | is_digit(byte)) & 7;
+}
+
+// Returns 0 for a trigram with a digit: nearly all of those are in every chunk that has numbers.
+static inline uint32_t trigram(const struct tail *tail)
+{
+    return tail->digits ? 0 : (uint32_t)(tail->bytes >> (GRAM - 3) * 8) + 1;
 }
 
 // Returns 0 if it is not one of the chosen ones.
-static inline uint32_t long_gram(const uint8_t *at)
+static inline uint32_t long_gram(const struct tail *tail)
 {
-    uint64_t bytes = 0;
-    memcpy(&bytes, at, GRAM);
-    uint64_t hash = mix(le64toh(bytes) + GRAM_SALT);
+    uint64_t hash = mix(tail->bytes + GRAM_SALT);
     return hash >> 63 ? ((uint32_t)hash & 0x3fffffff) | 0x40000000 : 0;
 }
 
@@ -104,42 +117,37 @@ static uint32_t word_token(const uint8_t *at, size_t len)
 {
     uint64_t hash = len;
     for (size_t i = 0; i < len; i++)
-        hash = (hash ^ at[i]) * 0x100000001b3u;
+        hash = (hash ^ lower(at[i])) * 0x100000001b3u;
     return ((uint32_t)mix(hash) & 0x1fffffff) | 0x20000000;
 }
 
-typedef void take_token(void *arg, uint32_t token);
+typedef void take_token(void *arg, uint32_t token); // 0: none
 
 // `whole`: the text is a complete message, so no other byte stands before or after it. For a needle that is not known.
-static inline void each_token(const uint8_t *text, size_t len, bool whole, take_token *take, void *arg)
+// `most`: the highest token that is wanted; the construction's, as a constant.
+static inline void each_token(struct str text, bool whole, uint32_t most, take_token *take, void *arg)
 {
+    const uint8_t *bytes = (const uint8_t *)text.data;
+    struct tail tail = TAIL_BEFORE;
     size_t run = 0; // length of the run of word bytes that ends here
-    for (size_t i = 0; i < len; i++) {
-        uint32_t token = i >= 2 ? trigram(text + i - 2) : 0;
-        if (token)
-            take(arg, token);
-        if (in_word(text[i])) {
-            token = ++run >= GRAM ? long_gram(text + i + 1 - GRAM) : 0;
-            if (token)
-                take(arg, token);
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t byte = lower(bytes[i]);
+        tail_next(&tail, byte);
+        take(arg, trigram(&tail));
+        if (most <= TRIGRAM_MAX)
+            continue;
+        if (in_word(byte)) {
+            run++;
+            if (most > WORD_MAX && run >= GRAM)
+                take(arg, long_gram(&tail));
             continue;
         }
         if (run >= WORD_MIN && (whole || run < i))
-            take(arg, word_token(text + i - run, run));
+            take(arg, word_token(bytes + i - run, run));
         run = 0;
     }
-    if (whole && run >= WORD_MIN)
-        take(arg, word_token(text + len - run, run));
-}
-
-static const uint8_t *lowered(struct buf *scratch, struct str text)
-{
-    buf_reset(scratch);
-    buf_reserve(scratch, text.len);
-    uint8_t *out = (uint8_t *)scratch->data;
-    for (size_t i = 0; i < text.len; i++)
-        out[i] = lower((uint8_t)text.data[i]);
-    return out;
+    if (most > TRIGRAM_MAX && whole && run >= WORD_MIN)
+        take(arg, word_token(bytes + text.len - run, run));
 }
 
 // --- Making
@@ -165,9 +173,8 @@ static void builder_grow(struct token_builder *builder)
     builder->mask = larger.mask;
 }
 
-static inline void builder_take(void *arg, uint32_t token)
+static void builder_insert(struct token_builder *builder, uint32_t token)
 {
-    struct token_builder *builder = arg;
     size_t at = slot_of(builder, token);
     if (builder->slots[at])
         return;
@@ -178,10 +185,41 @@ static inline void builder_take(void *arg, uint32_t token)
         builder_grow(builder);
 }
 
+static inline void builder_take(void *arg, uint32_t token)
+{
+    struct token_builder *builder = arg;
+    uint32_t *recent = &builder->recent[token * 0x9e3779b1u >> (32 - RECENT_BITS)];
+    if (LIKELY(*recent == token) || token == 0)
+        return;
+    *recent = token;
+    builder_insert(builder, token);
+}
+
+// Leaves out the kinds of tokens of which there are too many already. What was found of them stays until the end.
+static void builder_narrow(struct token_builder *builder)
+{
+    size_t half_bits = builder->blocks_max * BLOCK_BITS * 2;
+    while (half_bits < builder->of_kind[builder->kind] * constructions[builder->kind].half_bits_least)
+        builder->kind = constructions[builder->kind].otherwise;
+}
+
 void token_builder_add(struct token_builder *builder, struct str text)
 {
-    if (text.len > 0)
-        each_token(lowered(&builder->lower, text), text.len, true, builder_take, builder);
+    switch (builder->kind) {
+    case KIND_NONE:
+        return;
+    case KIND_ALL:
+        each_token(text, true, UINT32_MAX, builder_take, builder);
+        break;
+    case KIND_WORDS:
+        each_token(text, true, WORD_MAX, builder_take, builder);
+        break;
+    case KIND_TRIGRAMS:
+    case KIND_SPARSE:
+        each_token(text, true, TRIGRAM_MAX, builder_take, builder);
+        break;
+    }
+    builder_narrow(builder);
 }
 
 struct place {
@@ -195,42 +233,33 @@ static inline struct place place_of(uint32_t token, size_t blocks)
     return (struct place){(size_t)(((hash >> 32) * blocks) >> 32), mix(hash)};
 }
 
-static size_t blocks_for(size_t tokens, unsigned half_bits_least, size_t max)
-{
-    size_t wanted = (tokens * BITS_EACH + BLOCK_BITS - 1) / BLOCK_BITS, blocks = MIN(wanted, max / BLOCK);
-    return blocks * BLOCK_BITS * 2 >= tokens * half_bits_least ? blocks : 0;
-}
-
 static void set_bits(const struct token_builder *builder, const struct construction *how, size_t blocks,
                      uint8_t *filter)
 {
     memset(filter, 0, blocks * BLOCK);
     for (size_t i = 0; i <= builder->mask; i++) {
-        struct place place = place_of(builder->slots[i], blocks);
         if (builder->slots[i] == 0 || builder->slots[i] > how->token_max)
             continue;
+        struct place place = place_of(builder->slots[i], blocks);
         for (unsigned k = 0; k < how->token_bits; k++, place.bits >>= 9)
             filter[place.block * BLOCK + (place.bits >> 3 & (BLOCK - 1))] |= (uint8_t)(1u << (place.bits & 7));
     }
 }
 
-void token_builder_finish(struct token_builder *builder, size_t max, struct buf *out)
+void token_builder_finish(struct token_builder *builder, struct buf *out)
 {
-    // The texts are full of tokens that never come again. A filter of fewer kinds can still tell that a word is
-    // missing.
-    enum token_kind kind = KIND_ALL;
-    size_t room = max - MIN(max, (size_t)1), blocks = 0;
-    while (kind != KIND_NONE &&
-           (blocks = blocks_for(builder->of_kind[kind], constructions[kind].half_bits_least, room)) == 0)
-        kind = constructions[kind].otherwise;
+    size_t wanted = (builder->of_kind[builder->kind] * BITS_EACH + BLOCK_BITS - 1) / BLOCK_BITS;
+    size_t blocks = MIN(wanted, builder->blocks_max);
     if (blocks > 0) {
-        buf_append_byte(out, (char)kind);
+        buf_append_byte(out, (char)builder->kind);
         buf_reserve(out, blocks * BLOCK);
-        set_bits(builder, &constructions[kind], blocks, (uint8_t *)out->data + out->len);
+        set_bits(builder, &constructions[builder->kind], blocks, (uint8_t *)out->data + out->len);
         out->len += blocks * BLOCK;
     }
+    memset(builder->recent, 0, sizeof(builder->recent));
     memset(builder->slots, 0, (builder->mask + 1) * sizeof(*builder->slots));
     memset(builder->of_kind, 0, sizeof(builder->of_kind));
+    builder->kind = KIND_ALL;
     builder->count = 0;
 }
 
@@ -239,17 +268,15 @@ void token_builder_finish(struct token_builder *builder, size_t max, struct buf 
 static void needle_take(void *arg, uint32_t token)
 {
     struct token_needle *needle = arg;
-    if (needle->count < NEEDLE_MAX)
+    if (token && needle->count < NEEDLE_MAX)
         needle->tokens[needle->count++] = token;
 }
 
 void token_needle_add(struct token_needle *needle, struct str text)
 {
-    CLEANUP(buf_release) struct buf scratch = {0};
     if (!needle->tokens)
         needle->tokens = xcalloc(NEEDLE_MAX, sizeof(*needle->tokens));
-    if (text.len > 0)
-        each_token(lowered(&scratch, text), text.len, false, needle_take, needle);
+    each_token(text, false, UINT32_MAX, needle_take, needle);
 }
 
 void token_needle_release(struct token_needle *needle)

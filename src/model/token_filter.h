@@ -15,12 +15,13 @@
 
 // --- Making
 struct token_builder;
-struct token_builder *token_builder_new(void);
+// Makes filters of at most `max` bytes.
+struct token_builder *token_builder_new(size_t max);
 void token_builder_free(struct token_builder **builder);
 void token_builder_add(struct token_builder *builder, struct str text); // adds the tokens of one message
-// Appends the filter of all texts, of at most `max` bytes, and empties the builder. Appends nothing if the filter would
-// let nearly everything pass.
-void token_builder_finish(struct token_builder *builder, size_t max, struct buf *out);
+// Appends the filter of all texts, and empties the builder. Appends nothing if the filter would let nearly everything
+// pass.
+void token_builder_finish(struct token_builder *builder, struct buf *out);
 
 // --- Asking. The tokens of a needle are found once, and then each chunk is asked for them.
 struct token_needle {
