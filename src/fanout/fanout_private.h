@@ -35,6 +35,8 @@ struct topic {
     struct map_node node;
     struct fanout *fanout;
     struct execution execution; // as of the last change that was heard of
+    uint64_t stored;            // the end of the log as the store, or a commit of this server, has told it; hints may
+                                // say more
     struct budget_account *account;
     struct execution_live live; // as of the last look, see topic_live
     bool live_known;            // nothing has changed since then

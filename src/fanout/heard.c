@@ -3,8 +3,9 @@
 unsigned heard_elsewhere(struct execution *known, const struct store_change *change)
 {
     unsigned heard = 0;
+    uint64_t end = known->sealed ? known->next_sequence : UINT64_MAX; // a sealed log does not grow
     if (change->next > known->next_sequence) {
-        known->next_sequence = change->next;
+        known->next_sequence = MIN(change->next, end);
         heard |= HEARD_WAKE;
     }
     if (change->status != known->status || change->sealed > known->sealed || change->purged > known->purged ||
@@ -51,6 +52,8 @@ unsigned heard_commit(struct execution *known, const struct store_change *change
 void heard_read(struct execution *known, const struct execution *now, bool current)
 {
     known->next_sequence = MAX(known->next_sequence, now->next_sequence);
+    if (now->sealed) // then it has the last one, and a hint may have said more
+        known->next_sequence = now->next_sequence;
     known->sealed |= now->sealed;
     known->purged |= now->purged;
     if (!current)

@@ -1,6 +1,7 @@
 // What a loop makes of what it hears of an execution that is followed there. It hears of it by commits of its own
 // server, by what other servers say, and by reads of the store. All of them cross where others write to the store, too:
-// numbers only ever grow, and of the state the last word has a read that began after the last change. Pure.
+// numbers only ever grow, until a seal is read, which has the last one; and of the state the last word has a read that
+// began after the last change. Pure.
 #pragma once
 
 #include "model/execution.h"

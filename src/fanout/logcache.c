@@ -112,10 +112,13 @@ struct topic *topic_open(struct fanout *fanout, const struct execution *executio
                                                                                      .sealed = execution->sealed,
                                                                                      .purged = execution->purged}));
     if (topic)
+        topic->stored = MAX(topic->stored, execution->next_sequence);
+    if (topic)
         return topic;
     topic = xcalloc(1, sizeof(*topic));
     topic->fanout = fanout;
     execution_copy(execution, &topic->execution);
+    topic->stored = execution->next_sequence;
     topic->account = budget_account(fanout->options.budget, execution->account);
     list_init(&topic->waiters);
     list_init(&topic->fetches);
@@ -153,6 +156,7 @@ static void topic_refresh_done(struct store_op *op)
     topic->refreshing = false;
     if (op->err == 0) {
         heard_read(&topic->execution, now, topic->changes == refresh->changes);
+        topic->stored = MAX(topic->stored, now->next_sequence);
         topic_cut_front(topic, now->first_sequence);
         topic_wake(topic);
     }
@@ -228,6 +232,17 @@ static void fetch_process(struct store_op *op)
     }
 }
 
+// Nothing is found from there on. If records are known to be durable, never pretend that they do not exist; if only a
+// hint says so, which anybody may have sent, the store knows better.
+static int topic_missing(struct topic *topic, uint64_t from)
+{
+    if (from < topic->stored)
+        return ERR_CORRUPT;
+    topic->execution.next_sequence = from;
+    topic_refresh(topic);
+    return 0;
+}
+
 static void fetch_done(struct store_op *op)
 {
     struct fetch *fetch = CONTAINER_OF(op, struct fetch, read.op);
@@ -246,7 +261,7 @@ static void fetch_done(struct store_op *op)
     if (err == 0) {
         topic_cut_front(topic, fetch->read.ret_first_sequence);
         if (fetch->read.ret_count == 0 && fetch->read.from < topic->execution.next_sequence)
-            err = ERR_CORRUPT; // durable records are missing, so never pretend that they do not exist
+            err = topic_missing(topic, fetch->read.from);
     }
     store_op_release(op);
     filter_unref(&fetch->filter);
@@ -326,6 +341,7 @@ static void topic_apply(struct topic *topic, const struct store_change *change, 
     if (change->chunk && !numbers_only && !list_empty(&topic->waiters) &&
         change->first == topic->execution.next_sequence)
         topic_put(topic, change->first, change->chunk)->arrived_ns = change->arrived_ns;
+    topic->stored = MAX(topic->stored, change->next);
     unsigned heard = heard_commit(&topic->execution, change, topic->fanout->look_timer != NULL);
     topic_cut_front(topic, change->front);
     topic_heard(topic, heard);

@@ -334,7 +334,7 @@ static void subscriber_decided(struct subscriber *subscriber, int err)
 
 static void subscriber_start(struct subscriber *subscriber, uint64_t from)
 {
-    follower_init(&subscriber->follower, from, subscriber->follow, subscriber->topic->execution.next_sequence);
+    follower_init(&subscriber->follower, from, subscriber->follow, subscriber->topic->stored);
     subscriber->follower.restored = subscriber->restored;
     subscriber->follower.wants_state = subscriber->wants_state;
     subscriber->follower.wants_position = subscriber->wants_position;
@@ -413,7 +413,7 @@ void subscriber_finish(struct subscriber *subscriber)
 {
     subscriber->follow = false; // for a subscriber whose position is still looked for
     if (!subscriber->locate && !subscriber->looks_again)
-        follower_finish(&subscriber->follower, subscriber->topic->execution.next_sequence);
+        follower_finish(&subscriber->follower, subscriber->topic->stored);
     loop_defer(subscriber->fanout->options.loop, &subscriber->pump);
 }
 

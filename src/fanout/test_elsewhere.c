@@ -87,6 +87,40 @@ static void a_longer_log_is_read_at_once_and_an_older_hint_changes_nothing(void 
     leave(topic, &waiting);
 }
 
+// A hint may come from anybody who reaches the bus; of what is there the store has the last word.
+static void what_a_hint_says_too_much_is_nothing_that_is_missing(void **state)
+{
+    struct fixture *fixture = *state;
+    struct waiting waiting;
+    struct topic *topic = watched(fixture, 10, &waiting);
+    tell(fixture, (struct store_change){.next = 1000, .status = STATUS_RUNNING});
+    topic_fetch(topic, 10, FORMAT_TEXT, NULL);
+    answer_read(fixture, 10, 0, 0);
+    assert_int_equal(waiting.failed, 0);
+    assert_int_equal(topic->execution.next_sequence, 10);
+    answer_refresh(fixture, 12, STATUS_RUNNING); // it has grown meanwhile
+    assert_int_equal(topic->execution.next_sequence, 12);
+    topic_fetch(topic, 10, FORMAT_TEXT, NULL);
+    answer_read(fixture, 10, 0, 0); // that is missing now
+    assert_int_equal(waiting.failed, 1);
+    turns(fixture);
+    leave(topic, &waiting);
+}
+
+static void a_sealed_log_does_not_grow_by_a_hint(void **state)
+{
+    struct fixture *fixture = *state;
+    struct waiting waiting;
+    struct topic *topic = watched(fixture, 10, &waiting);
+    tell(fixture, (struct store_change){.next = 1000, .status = STATUS_FAILED, .sealed = true});
+    answer_ended(fixture, 12);
+    assert_int_equal(topic->execution.next_sequence, 12);
+    tell(fixture, (struct store_change){.next = 1000, .status = STATUS_FAILED, .sealed = true});
+    assert_int_equal(topic->execution.next_sequence, 12);
+    turns(fixture);
+    leave(topic, &waiting);
+}
+
 static void how_it_ended_is_what_the_store_says(void **state)
 {
     struct fixture *fixture = *state;
@@ -213,6 +247,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         SHARED(a_longer_log_is_read_at_once_and_an_older_hint_changes_nothing),
+        SHARED(what_a_hint_says_too_much_is_nothing_that_is_missing),
+        SHARED(a_sealed_log_does_not_grow_by_a_hint),
         SHARED(how_it_ended_is_what_the_store_says),
         SHARED(a_change_of_state_is_looked_at_once_more),
         SHARED(a_log_that_grows_here_does_not_keep_its_state_from_being_read),
