@@ -146,7 +146,7 @@ static uint64_t connect_and_talk(struct bus *bus)
     connect_link(bus);
     if (!bus->link)
         return 0;
-    uint64_t from_ms = clock_mono_ms();
+    uint64_t from_ms = bus->round_ms = clock_mono_ms(); // to open it has shown that the peer is there
     bus->options.joined(bus->options.arg);
     talk(bus);
     bus->options.kind->close(TAKE_PTR(bus->link));

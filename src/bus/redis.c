@@ -17,14 +17,15 @@
 #define LOST_AFTER_MS 10000             // without a word that what was sent has come
 #define READS_AT_ONCE 64                // then it sends
 #define ANSWER_MAX    ((size_t)1 << 20) // bytes of an answer, or of a message, that is not whole yet
-#define MESSAGE_PARTS 3                 // "message", channel, text
+#define MESSAGE_PARTS 3                 // "message", channel, text: the longest array that is taken
 
 #define TLS_RECORD 16384 // what is read at once is the whole of one, so nothing of it is left over
 
 // A connection. With TLS hiredis still opens it, writes commands as text and understands answers.
 struct wire {
     redisContext *context;
-    struct tls_client *tls; // NULL: none
+    struct tls_client *tls;                     // NULL: none
+    redisReplyObjectFunctions functions, usual; // how answers are made, and how hiredis makes them
 };
 
 struct bus_link {
@@ -52,7 +53,10 @@ static void reply_free(redisReply **reply)
 static int failed(const redisContext *context, struct buf *ret_reason)
 {
     bool late = context->err == REDIS_ERR_IO && (errno == EAGAIN || errno == EWOULDBLOCK);
-    buf_append_text(ret_reason, late ? "the Redis does not answer" : context->errstr);
+    bool large = context->err == REDIS_ERR_OOM;
+    buf_append_text(ret_reason, late    ? "the Redis does not answer"
+                                : large ? "the Redis answers with more than was asked for"
+                                        : context->errstr);
     return ERR_UNAVAILABLE;
 }
 
@@ -175,6 +179,21 @@ static int begin_tls(struct wire *wire, const char *host, const char *ca_file, s
     return err;
 }
 
+// hiredis would make an array of any length that a peer announces, of values that have come one after the other.
+static void *create_array(const redisReadTask *task, int parts)
+{
+    const struct wire *wire = task->privdata;
+    return task->parent || parts > MESSAGE_PARTS ? NULL : wire->usual.createArray(task, parts);
+}
+
+static void bound_answers(struct wire *wire)
+{
+    wire->usual = wire->functions = *wire->context->reader->fn;
+    wire->functions.createArray = create_array;
+    wire->context->reader->fn = &wire->functions;
+    wire->context->reader->privdata = wire;
+}
+
 static int connect_to(const struct bus_options *options, struct wire **ret, struct buf *ret_reason)
 {
     static const struct timeval patience = {.tv_sec = CONNECT_S};
@@ -190,6 +209,7 @@ static int connect_to(const struct bus_options *options, struct wire **ret, stru
     if (wire->context->err)
         return failed(wire->context, ret_reason);
     set_times(wire->context);
+    bound_answers(wire);
     if (address.tls)
         err = begin_tls(wire, address.host, options->ca_file, ret_reason);
     if (err == 0)

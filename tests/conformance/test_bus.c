@@ -7,9 +7,12 @@
 #include "util/file.h"
 #include "util/log.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define DEADLINE_S 60
@@ -134,14 +137,13 @@ static void await(struct member *it, const size_t *counter, size_t least)
     assert_int_equal(err, 0);
 }
 
-static struct member *begin(const char *channel, const char *credentials)
+static struct member *begin_at(const char *address, const char *channel, const char *credentials)
 {
     struct member *it = xcalloc(1, sizeof(*it));
     pthread_mutex_init(&it->mutex, NULL);
     pthread_cond_init(&it->changed, NULL);
     it->logger = (struct logger){.fd = memfd_create("log", MFD_CLOEXEC), .min_level = LOG_INFO};
     assert_true(it->logger.fd >= 0);
-    CLEANUP(free_ptr) char *address = carrier->address();
     const struct bus_options options = {
         .kind = carrier->kind,
         .address = address,
@@ -155,6 +157,12 @@ static struct member *begin(const char *channel, const char *credentials)
     };
     assert_int_equal(bus_start(&options, &it->bus), 0);
     return it;
+}
+
+static struct member *begin(const char *channel, const char *credentials)
+{
+    CLEANUP(free_ptr) char *address = carrier->address();
+    return begin_at(address, channel, credentials);
 }
 
 static struct member *join(const char *channel)
@@ -350,6 +358,80 @@ static void a_connection_for_telling_that_has_ended_costs_no_message(void **stat
     assert_int_equal(one->joined, 1);
 }
 
+// --- One that is none, or has gone mad
+
+struct mad {
+    char path[64];
+    int listener, listening, telling;
+};
+
+static void mad_start(struct mad *it)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(it->path, sizeof(it->path), "/tmp/runnel-mad-%d.sock", (int)getpid());
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", it->path);
+    it->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    it->listening = it->telling = -1;
+    assert_int_equal(bind(it->listener, (const struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(listen(it->listener, 8), 0);
+}
+
+static void mad_stop(struct mad *it)
+{
+    close(it->listening);
+    close(it->telling);
+    close(it->listener);
+    unlink(it->path);
+}
+
+static void await_readable(int fd)
+{
+    assert_int_equal(poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, DEADLINE_S * 1000), 1);
+}
+
+static int accept_from(struct mad *it)
+{
+    await_readable(it->listener);
+    int fd = accept4(it->listener, NULL, NULL, SOCK_CLOEXEC);
+    assert_true(fd >= 0);
+    return fd;
+}
+
+static void answer(int fd, const char *text)
+{
+    char command[256];
+    await_readable(fd);
+    assert_true(read(fd, command, sizeof(command)) > 0);
+    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+}
+
+static void await_end(int fd)
+{
+    char byte;
+    await_readable(fd);
+    assert_int_equal(read(fd, &byte, 1), 0);
+}
+
+static void who_announces_more_than_a_message_is_given_up(void **state)
+{
+    (void)state;
+    static const char *const floods[] = {"*4\r\n", "*2147483647\r\n", "*3\r\n*3\r\n"};
+    for (size_t i = 0; i < ARRAY_LEN(floods); i++) {
+        CLEANUP(mad_stop) struct mad mad;
+        mad_start(&mad);
+        CLEANUP(free_ptr) char *address = xasprintf("unix:%s", mad.path);
+        CLEANUP(leave) struct member *it = begin_at(address, "runnel_mad", NULL);
+        mad.listening = accept_from(&mad);
+        mad.telling = accept_from(&mad);
+        answer(mad.listening, "*3\r\n$9\r\nsubscribe\r\n$10\r\nrunnel_mad\r\n:1\r\n");
+        answer(mad.telling, ":0\r\n");
+        await(it, &it->joined, 1);
+        assert_int_equal(write(mad.listening, floods[i], strlen(floods[i])), (ssize_t)strlen(floods[i]));
+        await_end(mad.listening);
+        await_end(mad.telling); // and was not asked first whether it is still there
+    }
+}
+
 static char *file_of(const char *text)
 {
     char path[] = "/tmp/runnel-login-XXXXXX";
@@ -427,6 +509,7 @@ int main(void)
         cmocka_unit_test(a_redis_that_was_killed_is_away_until_it_is_back),
         cmocka_unit_test(a_redis_that_stands_still_is_given_up),
         cmocka_unit_test(a_connection_for_telling_that_has_ended_costs_no_message),
+        cmocka_unit_test(who_announces_more_than_a_message_is_given_up),
         cmocka_unit_test(a_password_is_told_to_redis_and_to_nobody_else),
     };
     signal(SIGPIPE, SIG_IGN);
