@@ -45,7 +45,7 @@
     X(H, stream_latency_seconds, none,                                                                                \
       "from the capture of a record, by its machine's clock, to its first hand-over to a socket")                     \
     X(H, commit_seconds, none, "group commit, as the store's writer sees it")                                         \
-    X(H, fsync_seconds, none, "fsync of the store's log")                                                             \
+    X(H, fsync_seconds, none, "fsync of the store's log; not on PostgreSQL")                                          \
     X(H, store_read_seconds, none, "operations of the store's readers")                                               \
     X(H, status_seconds, none, "answering GET …/status")                                                              \
     X(G, ack_lag_records, none, "records that connected runners have captured and that are not durable yet")          \
@@ -58,9 +58,9 @@
     X(G, memory_cache_bytes, none, "of them, the log cache")                                                          \
     X(G, memory_pinned_bytes, none, "of them, records handed to followers' sockets beyond 64 KiB each")               \
     X(C, memory_refused_total, none, "times that somebody got no more of them")                                       \
-    X(G, store_bytes, none, "bytes of the store's files")                                                             \
+    X(G, store_bytes, none, "bytes of the store's files; not on PostgreSQL")                                          \
     X(G, store_queue, none, "operations waiting for the store's writer")                                              \
-    X(G, store_wal_lost_bytes, none, "bytes of commits that the last start did not find; 0: all was there")           \
+    X(G, store_wal_lost_bytes, none, "bytes of commits that the last start did not find; not on PostgreSQL")          \
     X(C, store_commits_total, none, "transactions")                                                                   \
     X(C, store_guesses_total, none, "of them, appends to logs that PostgreSQL was not asked about before")            \
     X(C, store_wrong_guesses_total, none, "such transactions begun again, as somebody had changed a log meanwhile")   \

@@ -31,14 +31,25 @@ void collect_events(struct metrics *metrics, unsigned shard, const struct chunk 
                        types->names[i].count);
 }
 
+static void leave_out(struct metrics *metrics, const enum metric *items, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        metrics_leave_out(metrics, items[i]);
+}
+
+static void collect_files(const struct store_stats *stats, struct metrics *metrics)
+{
+    metrics_set(metrics, METRIC_store_bytes, (int64_t)stats->bytes);
+    metrics_set(metrics, METRIC_store_wal_lost_bytes, (int64_t)stats->wal_lost);
+    metrics_set_histogram(metrics, METRIC_fsync_seconds, stats->fsync_buckets, ARRAY_LEN(stats->fsync_buckets),
+                          stats->fsync_ns_sum);
+}
+
 void collect_store(struct store *store, struct metrics *metrics)
 {
-    static const enum metric of_store[] = {METRIC_store_bytes,
-                                           METRIC_store_wal_lost_bytes,
-                                           METRIC_store_queue,
+    static const enum metric of_store[] = {METRIC_store_queue,
                                            METRIC_store_commits_total,
                                            METRIC_commit_seconds,
-                                           METRIC_fsync_seconds,
                                            METRIC_store_read_seconds,
                                            METRIC_sealed_total,
                                            METRIC_sealed_with_records_total,
@@ -47,23 +58,24 @@ void collect_store(struct store *store, struct metrics *metrics)
                                            METRIC_summary_chunks_read_total,
                                            METRIC_store_guesses_total,
                                            METRIC_store_wrong_guesses_total};
+    static const enum metric of_files[] = {METRIC_store_bytes, METRIC_store_wal_lost_bytes, METRIC_fsync_seconds};
     struct store_stats stats;
     metrics_set(metrics, METRIC_bus_away, store_bus_away(store) != NULL);
     if (!store_stats(store, &stats)) {
-        for (size_t i = 0; i < ARRAY_LEN(of_store); i++)
-            metrics_leave_out(metrics, of_store[i]);
+        leave_out(metrics, of_store, ARRAY_LEN(of_store));
+        leave_out(metrics, of_files, ARRAY_LEN(of_files));
         return;
     }
-    metrics_set(metrics, METRIC_store_bytes, (int64_t)stats.bytes);
-    metrics_set(metrics, METRIC_store_wal_lost_bytes, (int64_t)stats.wal_lost);
+    if (stats.in_files)
+        collect_files(&stats, metrics);
+    else
+        leave_out(metrics, of_files, ARRAY_LEN(of_files));
     metrics_set(metrics, METRIC_store_queue, (int64_t)stats.queue);
     metrics_set_total(metrics, METRIC_store_commits_total, stats.commits);
     metrics_set_total(metrics, METRIC_store_guesses_total, stats.guesses);
     metrics_set_total(metrics, METRIC_store_wrong_guesses_total, stats.wrong_guesses);
     metrics_set_histogram(metrics, METRIC_commit_seconds, stats.commit_buckets, ARRAY_LEN(stats.commit_buckets),
                           stats.commit_ns_sum);
-    metrics_set_histogram(metrics, METRIC_fsync_seconds, stats.fsync_buckets, ARRAY_LEN(stats.fsync_buckets),
-                          stats.fsync_ns_sum);
     metrics_set_histogram(metrics, METRIC_store_read_seconds, stats.read_buckets, ARRAY_LEN(stats.read_buckets),
                           stats.read_ns_sum);
     metrics_set_total(metrics, METRIC_sealed_total, stats.seals);

@@ -31,7 +31,8 @@ static void a_store_without_figures_shows_none(void **state)
 static void count(struct store *store, struct store_stats *ret)
 {
     (void)store;
-    *ret = (struct store_stats){.commits = 3,
+    *ret = (struct store_stats){.in_files = true,
+                                .commits = 3,
                                 .commit_ns_sum = 2000000,
                                 .bytes = 4096,
                                 .wal_lost = 7,
@@ -39,7 +40,6 @@ static void count(struct store *store, struct store_stats *ret)
                                 .commit_buckets = {[1] = 3},
                                 .fsync_buckets = {[0] = 2},
                                 .fsync_ns_sum = 1000000,
-                                .fsyncs = 2,
                                 .summaries = 8,
                                 .summary_chunks = 9,
                                 .guesses = 2,
@@ -74,11 +74,35 @@ static void a_stores_figures_are_shown(void **state)
     }
 }
 
+static void count_without_files(struct store *store, struct store_stats *ret)
+{
+    count(store, ret);
+    ret->in_files = false;
+}
+
+static void of_a_database_nothing_is_shown_of_files(void **state)
+{
+    (void)state;
+    static const struct store_vtable vtable = {.name = "figures", .submit = stub_submit, .stats = count_without_files};
+    static const char *const of_files[] = {"store_bytes", "store_wal_lost_bytes", "fsync_seconds"};
+    struct store_stub stub;
+    CLEANUP(buf_release) struct buf text = {0};
+    stub_init(&stub);
+    stub.base.vtable = &vtable;
+    export_of(&stub.base, &text);
+    for (size_t i = 0; i < ARRAY_LEN(of_files); i++) {
+        CLEANUP(free_ptr) char *name = xasprintf("runnel_%s", of_files[i]);
+        assert_null(strstr(buf_cstr(&text), name));
+    }
+    assert_non_null(strstr(buf_cstr(&text), "\nrunnel_store_commits_total 3\n"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_store_without_figures_shows_none),
         cmocka_unit_test(a_stores_figures_are_shown),
+        cmocka_unit_test(of_a_database_nothing_is_shown_of_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

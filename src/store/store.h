@@ -82,13 +82,15 @@ typedef void store_hear_fn(void *arg, const struct store_news *news); // called 
     20 // of a latency histogram: bucket i counts those of < 2^i * 64 µs; the last one, slower ones too
 
 struct store_stats {
-    uint64_t commits, mutations, records, commit_ns_sum, bytes; // bytes: of the store's files
+    uint64_t commits, mutations, records, commit_ns_sum;
+    bool in_files;     // of this process; otherwise nothing is known of them: `bytes`, `wal_lost`, `fsync_…` are 0
+    uint64_t bytes;    // of the files
     uint64_t wal_lost; // bytes of commits that were missing at the last opening; 0: none were missing
     uint64_t queue;    // operations that wait
     int write_error; // why the last commit failed: ERR_STORE_FULL, ERR_NO_FILES, ERR_NOMEM, ERR_UNAVAILABLE; 0: it did
                      // not
     uint64_t commit_buckets[STORE_BUCKETS];
-    uint64_t fsync_buckets[STORE_BUCKETS], fsync_ns_sum, fsyncs;
+    uint64_t fsync_buckets[STORE_BUCKETS], fsync_ns_sum;
     uint64_t read_buckets[STORE_BUCKETS], read_ns_sum;  // of queries
     uint64_t seals, seals_with_records, sealed_records; // logs that were sealed, and their records
     uint64_t summaries;                                 // that were stored, of logs that grow or were asked for

@@ -46,30 +46,35 @@ static void heard(void *arg, const struct store_news *news)
 
 // --- What is asked of a store
 
+// The figures that add up; the others follow below.
+#define SUM(name) offsetof(struct store_stats, name)
+static const size_t sums[] = {
+    SUM(commits),       SUM(mutations), SUM(records),        SUM(commit_ns_sum),      SUM(bytes),
+    SUM(wal_lost),      SUM(queue),     SUM(fsync_ns_sum),   SUM(read_ns_sum),        SUM(seals),
+    SUM(summaries),     SUM(guesses),   SUM(summary_chunks), SUM(seals_with_records), SUM(sealed_records),
+    SUM(wrong_guesses),
+};
+#undef SUM
+
+static void add_stats(struct store_stats *all, const struct store_stats *one)
+{
+    for (size_t i = 0; i < ARRAY_LEN(sums); i++)
+        *(uint64_t *)((char *)all + sums[i]) += *(const uint64_t *)((const char *)one + sums[i]);
+    for (size_t i = 0; i < STORE_BUCKETS; i++) {
+        all->commit_buckets[i] += one->commit_buckets[i];
+        all->fsync_buckets[i] += one->fsync_buckets[i];
+        all->read_buckets[i] += one->read_buckets[i];
+    }
+    all->in_files = all->in_files || one->in_files;
+}
+
 static void shards_stats(struct store *store, struct store_stats *ret)
 {
     struct shards *shards = shards_of(store);
     for (unsigned i = 0; i < shards->count; i++) {
         struct store_stats one;
         store_stats(shards->members[i].store, &one);
-        uint64_t *const sums[] = {&ret->commits,        &ret->mutations,    &ret->records,
-                                  &ret->commit_ns_sum,  &ret->bytes,        &ret->wal_lost,
-                                  &ret->queue,          &ret->fsync_ns_sum, &ret->fsyncs,
-                                  &ret->read_ns_sum,    &ret->seals,        &ret->seals_with_records,
-                                  &ret->sealed_records, &ret->summaries,    &ret->summary_chunks,
-                                  &ret->guesses,        &ret->wrong_guesses};
-        const uint64_t parts[] = {one.commits,        one.mutations,   one.records,        one.commit_ns_sum,
-                                  one.bytes,          one.wal_lost,    one.queue,          one.fsync_ns_sum,
-                                  one.fsyncs,         one.read_ns_sum, one.seals,          one.seals_with_records,
-                                  one.sealed_records, one.summaries,   one.summary_chunks, one.guesses,
-                                  one.wrong_guesses};
-        for (size_t k = 0; k < ARRAY_LEN(sums); k++)
-            *sums[k] += parts[k];
-        for (size_t k = 0; k < STORE_BUCKETS; k++) {
-            ret->commit_buckets[k] += one.commit_buckets[k];
-            ret->fsync_buckets[k] += one.fsync_buckets[k];
-            ret->read_buckets[k] += one.read_buckets[k];
-        }
+        add_stats(ret, &one);
         if (i == 0)
             ret->write_error = one.write_error; // of the others shards_away tells
     }

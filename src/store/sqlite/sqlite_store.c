@@ -39,7 +39,7 @@ static void sqlite_stats(struct store *base, struct store_stats *ret)
     vfs_stats(store->vfs, &files);
     _Static_assert(sizeof(files.fsync_buckets) == sizeof(ret->fsync_buckets), "the same buckets");
     memcpy(ret->fsync_buckets, files.fsync_buckets, sizeof(ret->fsync_buckets));
-    ret->fsyncs = files.fsyncs;
+    ret->in_files = true;
     ret->fsync_ns_sum = files.fsync_ns_sum;
     ret->bytes = files.bytes;
 }

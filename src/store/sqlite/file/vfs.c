@@ -20,7 +20,7 @@ struct vfs {
     void *cover_arg;
     uint64_t wal_covered; // used by the writer only
     struct wal_mark *mark;
-    _Atomic uint64_t fsyncs, fsync_ns_sum, fsync_buckets[STORE_BUCKETS];
+    _Atomic uint64_t fsync_ns_sum, fsync_buckets[STORE_BUCKETS];
 };
 
 struct vfs_file {
@@ -124,7 +124,6 @@ static int file_sync(sqlite3_file *base, int flags)
         abort();
     }
     uint64_t ns = clock_mono_ns() - start;
-    atomic_fetch_add_explicit(&vfs->fsyncs, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&vfs->fsync_ns_sum, ns, memory_order_relaxed);
     atomic_fetch_add_explicit(&vfs->fsync_buckets[store_bucket(ns)], 1, memory_order_relaxed);
     if (mark_of(file_of(base)))
@@ -338,7 +337,6 @@ uint64_t vfs_wal_bytes(struct vfs *vfs)
 
 void vfs_stats(struct vfs *vfs, struct vfs_stats *ret)
 {
-    ret->fsyncs = atomic_load(&vfs->fsyncs);
     ret->fsync_ns_sum = atomic_load(&vfs->fsync_ns_sum);
     for (size_t i = 0; i < STORE_BUCKETS; i++)
         ret->fsync_buckets[i] = atomic_load(&vfs->fsync_buckets[i]);

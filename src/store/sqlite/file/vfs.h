@@ -11,8 +11,7 @@
 struct vfs;
 
 struct vfs_stats {
-    uint64_t fsyncs, fsync_ns_sum;
-    uint64_t fsync_buckets[STORE_BUCKETS];
+    uint64_t fsync_ns_sum, fsync_buckets[STORE_BUCKETS];
     uint64_t bytes;                     // of the store's files
     uint64_t wal_written, file_written; // bytes since the store was opened
 };
