@@ -12,11 +12,12 @@
 #define SILENCE_TIMES 2    // it did not answer that so often, one directly after the other
 #define PATIENCE_S    "5"  // for that, and for a connection
 
-// By these the database gives up a process that stands still, or whose machine has gone, in the middle of a
-// transaction: whoever wants a row that it has changed waits for its end, and with it all that comes behind in that
-// one's writer.
-static const char given_up[] = "-c idle_in_transaction_session_timeout=10000 -c tcp_user_timeout=10000 "
-                               "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3";
+// An acknowledgement says that a line is durable, whatever the role or the database is set to. By the others the
+// database gives up a process that stands still, or whose machine has gone, in the middle of a transaction: whoever
+// wants a row that it has changed waits for its end, and with it all that comes behind in that one's writer.
+static const char demands[] =
+    "-c synchronous_commit=on -c idle_in_transaction_session_timeout=10000 -c tcp_user_timeout=10000 "
+    "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3";
 
 static void drop_notice(void *arg, const PGresult *result)
 {
@@ -110,8 +111,8 @@ static PGconn *connect_to(const char *conninfo, const char *name, const struct h
                                 "hostaddr",
                                 "port",
                                 NULL};
-    const char *const values[] = {PATIENCE_S,  "10000",  "10",     "5",    "3",         "read-write",
-                                  name,        given_up, conninfo, "UTF8", hosts->host, hosts->hostaddr,
+    const char *const values[] = {PATIENCE_S,  "10000", "10",     "5",    "3",         "read-write",
+                                  name,        demands, conninfo, "UTF8", hosts->host, hosts->hostaddr,
                                   hosts->port, NULL};
     PGconn *connection = PQconnectdbParams(keys, values, 1);
     PQsetNoticeReceiver(connection, drop_notice, NULL);

@@ -440,6 +440,18 @@ static void a_connection_that_ends_behind_a_failed_statement_is_made_anew(void *
     }
 }
 
+static void a_commit_is_durable_whatever_the_database_is_set_to(void **state)
+{
+    (void)state;
+    CLEANUP(free_ptr) char *where = sql_fixture_database(postgres_fixture_engine(), "hasty");
+    CLEANUP(sql_fixture_close) struct sql *before = sql_fixture_connect_to(where);
+    assert_int_equal(sql_exec(before, "DO $$BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = off', "
+                                      "current_database()); END$$"),
+                     0);
+    CLEANUP(sql_fixture_close) struct sql *sql = sql_fixture_connect_to(where);
+    assert_int_equal(fixture_number(sql, "SELECT (current_setting('synchronous_commit') = 'on')::int"), 1);
+}
+
 static void a_server_that_takes_no_more_writes_is_left(void **state)
 {
     (void)state;
@@ -482,6 +494,7 @@ int main(void)
         cmocka_unit_test(what_is_sent_with_its_commit_is_there_or_nothing_of_it),
         cmocka_unit_test(a_connection_that_has_ended_meanwhile_costs_no_transaction),
         cmocka_unit_test(a_connection_that_ends_behind_a_failed_statement_is_made_anew),
+        cmocka_unit_test(a_commit_is_durable_whatever_the_database_is_set_to),
         cmocka_unit_test(a_server_that_takes_no_more_writes_is_left),
     };
     return POSTGRES_FIXTURE_RUN(tests);
