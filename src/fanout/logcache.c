@@ -11,6 +11,7 @@
 struct fetch {
     struct list_node node;
     struct topic *topic;
+    uint64_t stored;       // of the topic, when it began
     struct filter *filter; // chunks that it excludes by their headers may stay closed; may be NULL
     enum follow_format format;
     struct store_read read;
@@ -232,13 +233,14 @@ static void fetch_process(struct store_op *op)
     }
 }
 
-// Nothing is found from there on. If records are known to be durable, never pretend that they do not exist; if only a
-// hint says so, which anybody may have sent, the store knows better.
-static int topic_missing(struct topic *topic, uint64_t from)
+// Nothing was found. If records were known to be durable when it was asked for them, never pretend that they do not
+// exist; if only a hint said so, which anybody may have sent, the store knows better.
+static int fetch_missed(const struct fetch *fetch)
 {
-    if (from < topic->stored)
+    struct topic *topic = fetch->topic;
+    if (fetch->read.from < fetch->stored)
         return ERR_CORRUPT;
-    topic->execution.next_sequence = from;
+    topic->execution.next_sequence = MAX(fetch->read.from, topic->stored);
     topic_refresh(topic);
     return 0;
 }
@@ -261,7 +263,7 @@ static void fetch_done(struct store_op *op)
     if (err == 0) {
         topic_cut_front(topic, fetch->read.ret_first_sequence);
         if (fetch->read.ret_count == 0 && fetch->read.from < topic->execution.next_sequence)
-            err = topic_missing(topic, fetch->read.from);
+            err = fetch_missed(fetch);
     }
     store_op_release(op);
     filter_unref(&fetch->filter);
@@ -286,6 +288,7 @@ void topic_fetch(struct topic *topic, uint64_t sequence, enum follow_format form
         return; // the end of any fetch wakes everyone
     struct fetch *fetch = xcalloc(1, sizeof(*fetch));
     fetch->topic = topic;
+    fetch->stored = topic->stored;
     fetch->format = format;
     fetch->filter = filter ? filter_ref(filter) : NULL;
     memcpy(fetch->execution_id, topic->execution.execution_id, strlen(topic->execution.execution_id) + 1);
