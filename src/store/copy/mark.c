@@ -19,7 +19,7 @@ int copy_mark_check(struct sql *sql, const char *name, int version, struct buf *
 
 int copy_source_check(struct sql *sql, const char *name, int version, struct buf *ret_error)
 {
-    CLEANUP(buf_release) struct buf incarnation = {0};
+    CLEANUP(buf_release) struct buf incarnation = {0}, backup = {0};
     if (version > 0 && version != schema_newest()) {
         buf_printf(ret_error,
                    "%s has the schema %d, and this program copies the schema %d: start a server of this version "
@@ -33,7 +33,17 @@ int copy_source_check(struct sql *sql, const char *name, int version, struct buf
     int rc = version > 0 ? copy_meta_get(sql, COPY_INCARNATION, &incarnation) : 0;
     if (rc == 0)
         buf_printf(ret_error, "%s is no store: no server has made it", name);
-    return rc < 0 ? rc : rc == 0 ? ERR_NOT_FOUND : 0;
+    if (rc <= 0)
+        return rc < 0 ? rc : ERR_NOT_FOUND;
+    rc = copy_meta_get(sql, STORE_BACKUP_MARK, &backup);
+    if (rc <= 0)
+        return rc;
+    buf_printf(
+        ret_error,
+        "%s is a backup: put it in the place of a store (a file by `runnel restore`), start a server on it once, "
+        "and copy that",
+        name);
+    return ERR_CONFLICT;
 }
 
 int copy_target_check(struct sql *sql, const char *name, int version, struct buf *ret_error)

@@ -11,7 +11,8 @@
 
 // ERR_CONFLICT if it has the mark.
 int copy_mark_check(struct sql *sql, const char *name, int version, struct buf *ret_error);
-// Whether it may be copied: ERR_CONFLICT if it has the mark, or was not migrated; ERR_NOT_FOUND if it is no store.
+// Whether it may be copied: ERR_CONFLICT if it has the mark, or that of a backup, or was not migrated; ERR_NOT_FOUND if
+// it is no store.
 int copy_source_check(struct sql *sql, const char *name, int version, struct buf *ret_error);
 // Whether it may be copied to: ERR_CONFLICT if it is somebody's.
 int copy_target_check(struct sql *sql, const char *name, int version, struct buf *ret_error);

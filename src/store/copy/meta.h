@@ -3,6 +3,10 @@
 
 #include "store/sql/sql.h"
 
+// The row that marks a copy with which somebody may go on beside the original, or after it: whoever opens the store
+// first gives it a new incarnation, and removes the mark.
+#define STORE_BACKUP_MARK "backup"
+
 int copy_meta_get(struct sql *sql, const char *name, struct buf *ret); // 1 with a value, 0 without, or an error
 int copy_meta_set(struct sql *sql, const char *name, struct str value);
 int copy_meta_delete(struct sql *sql, const char *name);

@@ -2,6 +2,7 @@
 #include "store/postgres/postgres_store.h"
 
 #include "store/copy/mark.h"
+#include "store/copy/meta.h"
 #include "store/engine/write/summaries.h"
 #include "store/postgres/postgres_private.h"
 #include "store/schema/schema.h"
@@ -110,6 +111,23 @@ static int meta_value(struct sql *sql, struct str name, struct str wanted, struc
     return rc < 0 ? rc : rc == 1 ? 0 : ERR_INTERNAL;
 }
 
+// Of several servers that start on a marked copy, the others wait here for the first one.
+static int renew_copy(struct postgres_store *store)
+{
+    uint64_t marked = 0;
+    char incarnation[sizeof(store->engine.base.incarnation)];
+    struct sql_statement *unmark = sql_statement(store->sql, POSTGRES_META_DELETE);
+    sql_bind_text(unmark, 1, STR(STORE_BACKUP_MARK));
+    int err = sql_run(unmark, &marked);
+    if (err < 0 || marked == 0)
+        return err;
+    id_sortable(session_now_ms(&store->tx.session), incarnation);
+    err = copy_meta_set(store->sql, "incarnation", str_of(incarnation));
+    if (err == 0)
+        err = copy_meta_set(store->sql, "restored", STR("1"));
+    return err < 0 ? err : catalogue_executions_restored(store->sql);
+}
+
 static int load_incarnation(struct postgres_store *store)
 {
     CLEANUP(buf_release) struct buf value = {0};
@@ -132,7 +150,7 @@ static int load_secret(struct postgres_store *store)
     return err < 0 ? err : hex_decode(buf_str(&value), ret, STORE_SECRET_LEN) ? 0 : ERR_CORRUPT;
 }
 
-// A store that was copied from one that was restored.
+// Executions that are made from now on, under an identifier that the original may have, are told from its.
 static int load_restored(struct postgres_store *store)
 {
     CLEANUP(sql_reset) struct sql_statement *get = sql_statement(store->sql, POSTGRES_META_GET);
@@ -154,6 +172,8 @@ static int load(struct postgres_store *store)
 {
     store->purging = true; // the first slice finds out
     int err = sql_begin(store->sql, SQL_WRITE);
+    if (err == 0)
+        err = renew_copy(store);
     if (err == 0)
         err = load_incarnation(store);
     if (err == 0)

@@ -24,6 +24,7 @@
     X(META_GET, "SELECT value FROM meta WHERE name = ?1")                                                              \
     /* Of those who make it at the same time, the first one has. */                                                    \
     X(META_MAKE, "INSERT INTO meta(name, value) VALUES(?1, ?2) ON CONFLICT(name) DO NOTHING")                          \
+    X(META_DELETE, "DELETE FROM meta WHERE name = ?1")                                                                 \
     /* All that a transaction will change, in one order for everybody. The list is read once: in a plan that goes      \
        through the table it was read again for each row, for a minute with 5,000 of 10,000. */                         \
     X(EXECUTIONS_LOCK, "SELECT " HEAD_COLUMNS ", CAST(CAST(xmin AS text) AS bigint) FROM executions WHERE id = "       \

@@ -138,6 +138,35 @@ static void who_stands_still_in_a_transaction_holds_nobody_up_for_long(void **st
     assert_int_equal(fixture_read(fixture, row, 0, 1 << 20, NULL, NULL), 2);
 }
 
+static int64_t restored_from(struct fixture *fixture, int64_t account, const char *id)
+{
+    struct execution got = fixture_get(fixture, account, id);
+    int64_t from = (int64_t)got.restored_from;
+    execution_release(&got);
+    return from;
+}
+
+static void a_database_that_is_marked_as_a_copy_is_another_incarnation_from_its_next_start_on(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t account = fixture_account(fixture, "a"), row = fixture_create(fixture, account, "e", STATUS_RUNNING);
+    append_line(fixture, row, 0);
+    append_line(fixture, row, 1);
+    CLEANUP(free_ptr) char *former = xstrdup(store_incarnation(fixture->store));
+    assert_int_equal(restored_from(fixture, account, "e"), -1);
+    CLEANUP(sql_fixture_close) struct sql *sql = postgres_fixture_beside(fixture);
+    assert_int_equal(sql_exec(sql, "INSERT INTO meta(name, value) VALUES ('backup', '')"), 0); // as the docs say
+    fixture_reopen(fixture);
+    CLEANUP(free_ptr) char *present = xstrdup(store_incarnation(fixture->store));
+    assert_string_not_equal(present, former);
+    assert_int_equal(restored_from(fixture, account, "e"), 2);
+    fixture_create(fixture, account, "later", STATUS_RUNNING);
+    assert_int_equal(restored_from(fixture, account, "later"), 0);
+    fixture_reopen(fixture);
+    assert_string_equal(store_incarnation(fixture->store), present);
+    assert_int_equal(fixture_read(fixture, row, 0, 1 << 20, NULL, NULL), 2);
+}
+
 // --- Two servers
 
 // What one of them hears of the other.
@@ -482,6 +511,9 @@ int main(void)
                                         fixture_tear_down),
         cmocka_unit_test_setup_teardown(a_query_after_a_lost_connection_is_answered, postgres_fixture_set_up,
                                         fixture_tear_down),
+        cmocka_unit_test_setup_teardown(
+            a_database_that_is_marked_as_a_copy_is_another_incarnation_from_its_next_start_on, postgres_fixture_set_up,
+            fixture_tear_down),
         cmocka_unit_test_setup_teardown(who_stands_still_in_a_transaction_holds_nobody_up_for_long,
                                         postgres_fixture_set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(the_end_of_a_log_is_told_to_other_servers, postgres_fixture_set_up,

@@ -357,7 +357,6 @@ static int check_wal(struct sqlite_side *side, struct buf *ret_error)
 static int open_source(struct sqlite_side *side, struct buf *ret_error)
 {
     const char *path = side->base.name;
-    CLEANUP(buf_release) struct buf mark = {0};
     int version = 0;
     int64_t last = 0;
     int err = store_lock(path, ret_error, &side->lock_fd);
@@ -370,15 +369,8 @@ static int open_source(struct sqlite_side *side, struct buf *ret_error)
         err = store_check_version(&side->db, path, ret_error, &version);
     if (err == 0)
         err = copy_source_check(side->base.sql, path, version, ret_error);
-    int rc = err < 0 ? err : copy_meta_get(side->base.sql, STORE_BACKUP_MARK, &mark);
-    if (rc == 1) {
-        buf_printf(ret_error,
-                   "%s is a backup: put it in the place of a store by `runnel restore`, start a server on it "
-                   "once, and copy that",
-                   path);
-        return ERR_CONFLICT;
-    }
-    err = rc < 0 ? rc : store_hot_load(&side->db, &side->hot, &last);
+    if (err == 0)
+        err = store_hot_load(&side->db, &side->hot, &last);
     return err < 0 ? err : view_newest(side);
 }
 

@@ -1,9 +1,8 @@
 // The steps of opening a store, in order.
 #pragma once
 
+#include "store/copy/meta.h"
 #include "store/sqlite/sqlite_private.h"
-
-#define STORE_BACKUP_MARK "backup" // name of the row in `meta` that marks a copy
 
 // Takes the lock beside the file. It is held until the descriptor is closed. Returns ERR_CONFLICT with a text.
 int store_lock(const char *path, struct buf *ret_error, int *ret_fd);
