@@ -352,6 +352,7 @@ static int server_start(struct server *server)
         return server_fail(ERR_NOMEM, "the thread that moves old logs cannot be started", NULL);
     if (server->mirror)
         mirror_start(server->mirror);
+    server_tell_own(server);
     log_info(&server->logger, "ready", LOG_I("port", server->listening.port), LOG_S("data", config->data));
     systemd_notify("READY=1");
     return 0;

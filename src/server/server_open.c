@@ -59,7 +59,22 @@ int server_open_keyring(struct server *server)
             return server_fail_path("the key for secrets cannot be made", path, err);
     }
     int err = keyring_load(path, &error, &server->keyring);
+    if (err && access(path, F_OK) < 0)
+        buf_append_text(&error,
+                        "; make it by `openssl rand -hex 32`, mode 0600, the same one for all servers of a store");
     return err ? server_fail(err, "the keys for secrets (secrets_key) cannot be used", buf_cstr(&error)) : 0;
+}
+
+// What several servers of a store must share and this one keeps in its data folder. One server alone may.
+void server_tell_own(const struct server *server)
+{
+    const struct config *config = server->config;
+    bool files = strcmp(config->artifacts, "dir") == 0, key = !config->secrets_key[0];
+    if (config->store[0] && (files || key))
+        log_info(&server->logger, "for more servers on this database these settings must name what all of them share",
+                 LOG_S("settings", files && key ? "artifacts, secrets_key"
+                                   : files      ? "artifacts"
+                                                : "secrets_key"));
 }
 
 int server_reload_keyring(struct server *server, struct buf *ret_error)

@@ -69,6 +69,7 @@ struct server {
 int server_check(struct server *server);
 int server_open_store(struct server *server);
 int server_open_keyring(struct server *server);
+void server_tell_own(const struct server *server);
 int server_reload_keyring(struct server *server, struct buf *ret_error);
 int server_open_blobs(struct server *server);
 int server_open_tls(struct server *server);

@@ -244,6 +244,15 @@ def test_a_server_that_was_paused_goes_on_with_what_it_missed(own_cluster):
         assert revoked.closed_with() == 4401
 
 
+def test_what_servers_must_share_and_this_one_keeps_for_itself_is_told_at_its_start(own_cluster, tmp_path):
+    key = tmp_path / "keys"
+    key.write_text("00" * 32 + "\n")
+    key.chmod(0o600)
+    alone, other = own_cluster.add(), own_cluster.add("--secrets-key", key)
+    told = [server.wait_log(lambda entry: "settings" in entry)["settings"] for server in (alone, other)]
+    assert told == ["artifacts, secrets_key", "artifacts"]
+
+
 @BY_TWO_BUSES
 def test_without_a_word_between_servers_everything_comes_a_second_later(own_cluster):
     """Each connection by which they tell each other is ended as soon as it is there."""
