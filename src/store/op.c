@@ -24,6 +24,7 @@ static void release_nothing(struct store_op *op)
 static void create_release(struct store_create *create)
 {
     execution_release(&create->execution);
+    execution_release(&create->asked);
     free_ptr(&create->ret_reason);
 }
 

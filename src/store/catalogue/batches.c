@@ -108,8 +108,16 @@ int catalogue_batch_create(struct sql *sql, struct store_batch_create *create, i
     }
     if (err < 0)
         return err;
+    // What was asked stays if it cannot be read: then all of this is done again.
+    struct batch answer = {0};
+    err = catalogue_batch_get(sql, row, &answer);
+    if (err < 0) {
+        batch_release(&answer);
+        return err;
+    }
     batch_release(batch);
-    return catalogue_batch_get(sql, row, batch);
+    *batch = answer;
+    return 0;
 }
 
 // --- Adding

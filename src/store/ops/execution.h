@@ -32,6 +32,9 @@ struct store_create {
     char *ret_reason;      // why something that it depends on or uses is refused, for people; may be NULL
     const char *ret_field; // with ret_reason: which field of the request says that
     bool ret_existed;      // the same key and body as before: `execution` is the one that was made then
+    // The store's own, while `execution` is an answer: what was asked, as its transaction may be begun again.
+    struct execution asked;
+    bool answered;
     // ERR_INVALID: an input is not there.
     // ERR_CONFLICT if the execution_id exists already, or ERR_EXPIRED if that one was purged.
 };

@@ -12,7 +12,7 @@ class _End(asyncio.Protocol):
     """One of the two ends of a connection; `other` is the one to which everything goes."""
 
     def __init__(self, pair):
-        self.pair, self.transport, self.other, self.kept = pair, None, None, []
+        self.pair, self.transport, self.other, self.kept, self.tail = pair, None, None, [], b""
 
     def connection_made(self, transport):
         self.transport = transport
@@ -22,6 +22,9 @@ class _End(asyncio.Protocol):
         gate = self.pair.gate
         if gate.trap and gate.trap in data:
             gate.fall_deaf()
+        if gate.cutter and gate.cutter.cuts(self, data):
+            self.pair.drop()
+            return
         if self.other and not gate.deaf:
             self.other.transport.write(data)
         else:
@@ -94,6 +97,26 @@ class _Pair:
             end.transport.abort() if self.gate.shut else end.transport.close()
 
 
+class Cutter:
+    """Ends connections at words of one side, which go no further: those of every `every`th time."""
+
+    def __init__(self, words, answers, every):
+        self.words, self.answers, self.every = words, answers, every
+        self.met = self.done = 0
+
+    def cuts(self, end, data):
+        if self.answers != (end is not end.pair.ends[0]):
+            return False
+        seen = end.tail + data
+        end.tail = seen[len(seen) - len(self.words) + 1 :]
+        if self.words not in seen:
+            return False
+        self.met += 1
+        does = self.met % self.every == 0
+        self.done += does
+        return does
+
+
 class Gate:
     """`targets()` gives the ports of this machine, or paths of sockets, that a new connection is tried at, in order."""
 
@@ -104,7 +127,7 @@ class Gate:
             Gate._loop = asyncio.new_event_loop()
             threading.Thread(target=Gate._loop.run_forever, daemon=True).start()
         self.targets, self.pairs, self.shut, self.deaf = targets, set(), False, False
-        self.trap, self.fallen = None, threading.Event()
+        self.trap, self.fallen, self.cutter = None, threading.Event(), None
         self.listener = self._run(self._listen())
         self.port = self.listener.sockets[0].getsockname()[1]
 
@@ -157,6 +180,11 @@ class Gate:
     def hold_at(self, words):
         """As hold(True), from the first piece on that has these bytes in it; then `fallen` is set."""
         self.trap = words
+
+    def cut_at(self, words, answers=False, every=1):
+        """From now on: see Cutter. `answers`: those of the server's side, not those of the client's. Without words never again."""
+        self.cutter = Cutter(words, answers, every) if words else None
+        return self.cutter
 
     def fall_deaf(self):
         self.trap, self.deaf = None, True

@@ -5,6 +5,32 @@
 
 // --- Create
 
+void create_begin(struct store_create *create)
+{
+    free_ptr(&create->ret_reason);
+    create->ret_existed = false;
+    if (!create->answered)
+        return;
+    execution_release(&create->execution);
+    create->execution = create->asked;
+    create->asked = (struct execution){0};
+    create->answered = false;
+}
+
+int create_answer(struct transaction *tx, struct store_create *create, const struct head *head)
+{
+    struct execution answer = {0};
+    int err = execution_load_changed(tx, head, &answer);
+    if (err < 0) {
+        execution_release(&answer);
+        return err;
+    }
+    create->asked = create->execution;
+    create->execution = answer;
+    create->answered = true;
+    return 0;
+}
+
 // Returns the execution that was made before with the same key.
 static int create_again(struct transaction *tx, struct store_create *create, int64_t row)
 {
@@ -13,7 +39,7 @@ static int create_again(struct transaction *tx, struct store_create *create, int
     if (err == 0 && head->sequence.purged)
         return commit_refuse(&create->op, ERR_EXPIRED);
     create->ret_existed = err == 0;
-    return err < 0 ? err : execution_load_changed(tx, head, &create->execution);
+    return err < 0 ? err : create_answer(tx, create, head);
 }
 
 static int create_limit(struct transaction *tx, const struct store_create *create)
@@ -69,7 +95,7 @@ int execution_create(struct transaction *tx, struct store_create *create, const 
     const struct catalogue_changes changes = job_changes(tx);
     queued_count_add(tx, execution->account, 1);
     err = catalogue_job_create(tx->session.sql, create, parents, &changes);
-    return err < 0 ? err : execution_load_changed(tx, head, execution);
+    return err < 0 ? err : create_answer(tx, create, head);
 }
 
 int commit_create(struct transaction *tx, struct store_op *op)
@@ -77,7 +103,7 @@ int commit_create(struct transaction *tx, struct store_op *op)
     struct store_create *create = CONTAINER_OF(op, struct store_create, op);
     CLEANUP(job_parents_free) struct job_parents *parents = NULL;
     int64_t row;
-    create->ret_existed = false;
+    create_begin(create);
     int err = create_judge(tx, create, &row);
     if (err == 0 && row != 0)
         return create_again(tx, create, row);

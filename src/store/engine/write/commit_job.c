@@ -170,7 +170,7 @@ static int adding_existing(struct transaction *tx, struct store_create *job, int
 {
     struct head *head;
     int err = heads_get(&tx->heads, row, &head);
-    return err < 0 ? err : execution_load_changed(tx, head, &job->execution);
+    return err < 0 ? err : create_answer(tx, job, head);
 }
 
 static int adding_apply(struct transaction *tx, struct adding *adding)
@@ -201,8 +201,10 @@ int commit_batch_add(struct transaction *tx, struct store_op *op)
     struct store_batch_add *add = adding->add = CONTAINER_OF(op, struct store_batch_add, op);
     const struct job_new *given[BATCH_ADD_MAX];
     size_t count = MIN(add->count, (size_t)BATCH_ADD_MAX);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        create_begin(&add->jobs[i]);
         given[i] = add->jobs[i].job;
+    }
     int err = adding_judge(tx, adding);
     err = err < 0 ? commit_refuse(op, err) : adding_apply(tx, adding);
     for (size_t i = 0; i < count; i++)
