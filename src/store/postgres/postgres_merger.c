@@ -24,6 +24,7 @@ struct stored { // a chunk
 struct merging {
     struct postgres_store *store;
     struct sql *sql;
+    struct log_limiter failures; // with single logs
     int64_t row;
     bool sealed;
     struct stored chunks[LOOK_MAX];
@@ -166,6 +167,31 @@ static int done(struct merging *it, bool ended)
     return sql_run(note, NULL);
 }
 
+static void tell_failure(struct merging *it, int err)
+{
+    CLEANUP(free_ptr) char *reason = sql_reason(it->sql);
+    uint64_t left_out;
+    if (log_limiter_pass(&it->failures, clock_mono_ms(), &left_out))
+        log_error(it->store->engine.base.logger, "a log's chunks cannot be merged; it stays readable as it is",
+                  LOG_I("row", it->row), LOG_S("error", error_word(err)), LOG_S("reason", reason),
+                  LOG_I("left_out", left_out));
+}
+
+// A log with which something is wrong is the one that waits longest, again and again: the others must not wait for it.
+static int put_off(struct merging *it, int err)
+{
+    tell_failure(it, err);
+    it->more = false;
+    err = sql_begin(it->sql, SQL_WRITE);
+    if (err == 0)
+        err = done(it, false);
+    if (err == 0)
+        err = sql_commit(it->sql);
+    if (err < 0)
+        sql_rollback(it->sql);
+    return err < 0 ? err : 1;
+}
+
 // Returns 1 if there was a log to look at.
 static int merge_one(struct merging *it)
 {
@@ -183,9 +209,11 @@ static int merge_one(struct merging *it)
     err = rc < 0 ? rc : err;
     if (err == 0)
         err = sql_commit(it->sql);
-    if (err < 0)
-        sql_rollback(it->sql);
-    return err < 0 ? err : rc;
+    if (err == 0)
+        return rc;
+    sql_rollback(it->sql);
+    bool is_its_own = rc == 1 && (!sql_is_fatal(err) || err == ERR_INTERNAL || err == ERR_CORRUPT);
+    return is_its_own ? put_off(it, err) : err;
 }
 
 // --- Days

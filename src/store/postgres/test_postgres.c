@@ -67,6 +67,37 @@ static void a_chunk_that_came_large_ends_where_it_did(void **state)
     assert_int_equal(fixture_number(sql, "SELECT count(*) FROM chunks WHERE merged AND first % 1000 = 0"), 4);
 }
 
+static void a_log_that_cannot_be_merged_holds_up_no_other(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t account = fixture_account(fixture, "a"), rows[2];
+    rows[0] = fixture_create(fixture, account, "damaged", STATUS_RUNNING);
+    rows[1] = fixture_create(fixture, account, "other", STATUS_RUNNING);
+    CLEANUP(sql_fixture_close) struct sql *sql = postgres_fixture_beside(fixture);
+    CLEANUP(free_ptr)
+    char *damage =
+        xasprintf("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$;"
+                  "CREATE TRIGGER refuses BEFORE DELETE ON chunks FOR EACH ROW WHEN (OLD.execution = %lld) "
+                  "EXECUTE FUNCTION refuse()",
+                  (long long)rows[0]);
+    assert_int_equal(sql_exec(sql, damage), 0);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        for (uint64_t k = 0; k < 8; k++)
+            append_line(fixture, rows[i], k);
+        assert_int_equal(fixture_complete_err(fixture, rows[i], "p", 7), 0);
+        fixture->now_ms += 1000; // who is put off now is put off behind those before
+        if (i == 0)
+            assert_int_equal(sql_exec(sql, "UPDATE unmerged SET due_ms = 0"), 0); // it waits longest
+    }
+    int64_t unmerged = INT64_MAX;
+    for (uint64_t end = clock_mono_ms() + 60000; unmerged > 1 && clock_mono_ms() < end;)
+        unmerged = fixture_number(sql, "SELECT count(*) FROM unmerged");
+    assert_int_equal(unmerged, 1);
+    assert_int_equal(fixture_number(sql, "SELECT execution FROM unmerged"), rows[0]);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        assert_int_equal(fixture_read(fixture, rows[i], 0, 1 << 20, NULL, NULL), 8);
+}
+
 static void a_lost_connection_costs_nothing_and_doubles_nothing(void **state)
 {
     struct fixture *fixture = *state;
@@ -500,6 +531,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(many_small_appends_become_few_chunks, postgres_fixture_set_up,
+                                        fixture_tear_down),
+        cmocka_unit_test_setup_teardown(a_log_that_cannot_be_merged_holds_up_no_other, postgres_fixture_set_up,
                                         fixture_tear_down),
         cmocka_unit_test_setup_teardown(a_chunk_that_came_large_ends_where_it_did, postgres_fixture_set_up,
                                         fixture_tear_down),
