@@ -171,8 +171,8 @@ static struct sql_statement *explained(struct sql *sql, const char *text, int pa
 static int plan_step(struct sql_statement *statement)
 {
     const struct explaining *explaining = CONTAINER_OF(statement->sql->vtable, struct explaining, vtable);
-    int rc = explaining->real->step(statement);
-    if (rc == 1)
+    int rc;
+    while ((rc = explaining->real->step(statement)) == 1)
         buf_printf(&plan, "%.*s\n", STR_ARGS(sql_text(statement, sql_engine(statement->sql) == SQL_SQLITE ? 3 : 0)));
     return rc;
 }
@@ -183,6 +183,7 @@ static bool holds_just_that(const char *line)
     static const char *const fine[] = {"executions_unsealed", "purging_accounts", "nodes_fenced", "schema_reader",
                                        "rosters", "tallies", "jobs_delayed", "CONSTANT ROW", " on purging", " on meta",
                                        " on chunk_days", " on writers", "SCAN m VIRTUAL TABLE",
+                                       "SCAN counted", // of what is limited
                                        // With the account's executions, as far as a page goes: it has many of all.
                                        "Backward using labels_by_execution"};
     for (size_t i = 0; i < ARRAY_LEN(fine); i++)
@@ -212,6 +213,44 @@ static void check_plan(const char *of)
     }
     if (fault)
         buf_printf(&faults, "%s reads all:\n%s\n", of, whole);
+}
+
+static void check_says(const char *of, const char *word)
+{
+    CLEANUP(buf_release) struct buf whole = {0};
+    buf_append_str(&whole, buf_str(&plan));
+    if (!strstr(buf_cstr(&whole), word))
+        buf_printf(&faults, "%s goes without %s:\n%s\n", of, word, buf_cstr(&whole));
+}
+
+// The latest run of a workflow, and how many there are: by indexes that have nothing else, and counted no further than
+// is wanted.
+static void check_runs(struct sql *sql, struct explaining *explaining)
+{
+    static const struct {
+        struct store_list list;
+        const char *index;
+    } cases[] = {
+        {{.account = 3, .workflow_ids = {{STR("w7")}, 1}, .count_max = 10}, "executions_of_workflow"},
+        {{.account = 3, .owner = STR("o5"), .workflow_ids = {{STR("w7")}, 1}, .count_max = 10},
+         "executions_of_workflow_own"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        int64_t rows[2];
+        size_t count;
+        uint64_t total;
+        sql->vtable = &explaining->vtable;
+        int err = catalogue_list_rows(sql, &cases[i].list, 1, rows, &count);
+        check_says("the latest run", cases[i].index);
+        check_plan("the latest run");
+        err = err < 0 ? err : catalogue_list_total(sql, &cases[i].list, &total);
+        sql->vtable = explaining->real;
+        assert_int_equal(err, 0);
+        check_says("how many runs there are", cases[i].index);
+        if (sql_engine(sql) == SQL_POSTGRES)
+            check_says("how many runs there are", "Limit");
+        check_plan("how many runs there are");
+    }
 }
 
 static void check_lists(struct sql *sql)
@@ -248,6 +287,7 @@ static void check_lists(struct sql *sql)
         assert_true(plan.len > 0);
         check_plan(cases[i].name);
     }
+    check_runs(sql, &explaining);
 }
 
 // The texts of the statements by their numbers, for messages. SQLite has the catalogue's.

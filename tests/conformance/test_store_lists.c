@@ -248,6 +248,38 @@ static void lists_are_filtered(void **state)
     assert_int_equal(fixture_list_count(fixture, (struct store_list){.unsealed_only = true}), 10);
 }
 
+static uint64_t total_of(struct fixture *fixture, struct store_list list)
+{
+    list.op.kind = STORE_LIST;
+    list.limit = 1;
+    assert_int_equal(fixture_run(fixture, &list.op), 0);
+    assert_int_equal(list.ret_count, 1);
+    store_op_release(&list.op);
+    return list.ret_total;
+}
+
+static void what_meets_the_conditions_is_counted_no_further_than_is_wanted(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t account = fixture_account(fixture, "a"), rows[LISTED];
+    make_listed(fixture, account, rows);
+    struct store_list list = {.account = account, .workflow_ids = {{STR("w")}, 1}};
+    static const struct {
+        uint64_t count_max, total;
+    } cases[] = {{0, 0}, {1, 2}, {4, 5}, {5, 5}, {1000, 5}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        list.count_max = cases[i].count_max;
+        uint64_t total = total_of(fixture, list); // several stores may each have counted as far
+        assert_int_equal(MIN(total, list.count_max > 0 ? list.count_max + 1 : 0), cases[i].total);
+    }
+    list.owner = STR("ada");
+    assert_int_equal(total_of(fixture, list), 3);
+    fixture_complete_err(fixture, rows[1], "", -1);
+    struct store_purge purge = {.op.kind = STORE_PURGE, .row = rows[1]};
+    assert_int_equal(fixture_run(fixture, &purge.op), 0);
+    assert_int_equal(total_of(fixture, list), 2);
+}
+
 static void executions_are_found_by_the_beginning_of_their_identifiers(void **state)
 {
     struct fixture *fixture = *state;
@@ -350,6 +382,7 @@ int main(void)
         ON_EACH(lists_are_paged_newest_first),
         ON_EACH(a_long_page_has_all_in_order_and_ends_at_its_bytes),
         ON_EACH(lists_are_filtered),
+        ON_EACH(what_meets_the_conditions_is_counted_no_further_than_is_wanted),
         ON_EACH(executions_are_found_by_the_beginning_of_their_identifiers),
         ON_EACH(keys_are_found_by_hash_and_revoked),
     };

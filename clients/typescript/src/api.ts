@@ -2254,8 +2254,10 @@ export interface components {
             };
             /** @description Those before the latest, newest first; with include_all_executions. */
             other_executions?: components["schemas"]["ExecutionSummary"][];
-            /** @description With include_all_executions. */
+            /** @description How many there are, up to 10,000; with include_all_executions. */
             total_executions?: number;
+            /** @description True if there are more than total_executions. */
+            more_executions?: boolean;
         };
         LogEntrySummary: {
             execution_id: string;

@@ -6,6 +6,7 @@
 #include "util/clock.h"
 
 #define OTHERS_MAX     10
+#define COUNTED_MAX    10000
 #define LIST_BYTES_MAX ((size_t)1024 * 1024)
 
 struct recent {
@@ -78,7 +79,9 @@ static void write_answer(struct recent *it, struct json_writer *json, const stru
         for (size_t i = 1; i < it->list.ret_count; i++)
             add_execution(json, NULL, &it->list.ret_executions[i], NULL);
         json_close(json);
-        json_add_u64(json, "total_executions", it->list.ret_total);
+        json_add_u64(json, "total_executions", MIN(it->list.ret_total, (uint64_t)COUNTED_MAX));
+        if (it->list.ret_total > COUNTED_MAX)
+            json_add_bool(json, "more_executions", true);
     }
     json_close(json);
 }
@@ -150,7 +153,7 @@ void log_api_recent(struct call *call)
         .account = call->principal.account,
         .limit = it->all ? 1 + OTHERS_MAX : 1,
         .max_bytes = LIST_BYTES_MAX,
-        .counts = it->all,
+        .count_max = it->all ? COUNTED_MAX : 0,
         .workflow_ids = {.items = {str_of(it->workflow_id)}, .count = 1},
     };
     if (call->principal.role == ROLE_USER) {

@@ -202,7 +202,8 @@ int catalogue_cold_places(struct sql *sql, int64_t row, uint64_t first, bool bac
 int catalogue_list_rows(struct sql *sql, const struct store_list *list, unsigned limit, int64_t *ret_rows,
                         size_t *ret_count);
 
-int catalogue_list_total(struct sql *sql, const struct store_list *list, uint64_t *ret); // on all pages
+// On all pages, up to count_max and one more.
+int catalogue_list_total(struct sql *sql, const struct store_list *list, uint64_t *ret);
 
 // --- retention.c
 int catalogue_retention_look(struct sql *sql, struct store_retention_look *look, int64_t now_ms);

@@ -149,9 +149,12 @@ int catalogue_list_total(struct sql *sql, const struct store_list *list, uint64_
 {
     struct list_query query = {0};
     char end[ID_EXECUTION_MAX + 2];
-    list_conditions(&query, "count(*)", list);
+    buf_append_text(&query.sql, "SELECT count(*) FROM (");
+    list_conditions(&query, "1 AS one", list);
     if (list->id_prefix.len > 0)
         add_prefix(&query, list->id_prefix, end);
+    add_number(&query, " LIMIT ?", (int64_t)MIN(list->count_max, (uint64_t)INT64_MAX - 1) + 1);
+    buf_append_text(&query.sql, ") AS counted");
     CLEANUP(buf_release) struct buf text = query.sql;
     CLEANUP(sql_statement_free) struct sql_statement *select = prepare(sql, &query, buf_cstr(&text));
     int rc = sql_row(select);

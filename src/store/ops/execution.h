@@ -130,9 +130,9 @@ struct store_list {
     unsigned limit;
     // About so many bytes of their texts; then the page ends early, with ret_next_row; 0: no limit.
     size_t max_bytes;
-    bool counts;                      // ret_total is wanted
+    uint64_t count_max;               // ret_total is wanted up to so many; 0: not
     struct execution *ret_executions; // newest first
-    uint64_t ret_total;               // how many meet the conditions, on all pages
+    uint64_t ret_total;               // how many meet the conditions, on all pages; count_max + 1 or more: too many
     size_t ret_count;
     union {
         int64_t ret_next_row; // 0: there are no more, of any store

@@ -160,7 +160,7 @@ void go_list(struct shards *shards, struct store_op *op)
     for (unsigned i = 0; i < shards->count; i++) {
         int64_t before = list->before.rows[i];
         bool over = begun && before <= 0;
-        if (over && !list->counts)
+        if (over && list->count_max == 0)
             continue;
         struct store_list *asked = PART(task_part(task, &shards->members[i], STORE_LIST, op), store_list);
         asked->before = (struct list_place){.rows = {over ? 1 : before}}; // 1: only the total

@@ -158,7 +158,7 @@ void query_list(const struct session *session, struct store_op *op)
     CLEANUP(free_ptr) int64_t *rows = xcalloc((size_t)limit + 1, sizeof(*rows));
     size_t count = 0, bytes = 0, wanted = 0;
     op->err = catalogue_list_rows(session->sql, list, limit, rows, &count);
-    if (op->err == 0 && list->counts)
+    if (op->err == 0 && list->count_max > 0)
         op->err = catalogue_list_total(session->sql, list, &list->ret_total);
     if (op->err < 0)
         return;
