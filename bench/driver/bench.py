@@ -154,7 +154,9 @@ class Server:
 
 
 class Bench:
-    def __init__(self, root, build, quick, work, profile=False):
+    def __init__(self, root, build, quick, work, profile=False, lines_max=10_000_000):
+        """`lines_max`: of stores that grow, in a full run."""
+        self.lines_max = lines_max
         self.root = root
         self.build = build
         self.quick = quick
