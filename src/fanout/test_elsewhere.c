@@ -1,54 +1,14 @@
 // What is told of other servers' commits, and what is asked for when nothing is told.
 #include "fanout/testing.h"
 
-struct waiting {
-    struct topic_waiter waiter;
-    unsigned woken, failed;
-};
-
-static void note_wake(struct topic_waiter *waiter)
-{
-    CONTAINER_OF(waiter, struct waiting, waiter)->woken++;
-}
-
-static void note_failure(struct topic_waiter *waiter, int err)
-{
-    assert_int_not_equal(err, 0);
-    CONTAINER_OF(waiter, struct waiting, waiter)->failed++;
-}
-
 static int set_up_shared(void **state)
 {
     set_up(state);
     struct fixture *fixture = *state;
     fanout_free(&fixture->fanout);
     fixture->store.base.one_writer = false;
-    struct fanout_options options = {.loop = fixture->loop,
-                                     .store = &fixture->store.base,
-                                     .metrics = fixture->metrics,
-                                     .cache_bytes = 64 << 20,
-                                     .live = look_at_live,
-                                     .live_arg = fixture};
-    fixture->fanout = fanout_new(&options);
+    fixture->fanout = fanout_of(fixture);
     return 0;
-}
-
-static struct topic *watched(struct fixture *fixture, uint64_t next, struct waiting *ret)
-{
-    struct execution execution = execution_with(next);
-    struct topic *topic = topic_open(fixture->fanout, &execution);
-    *ret = (struct waiting){.waiter = {.wake = note_wake, .failed = note_failure}};
-    list_push_back(&topic->waiters, &ret->waiter.node);
-    answer_refresh(fixture, next, STATUS_RUNNING);
-    turns(fixture);
-    ret->woken = 0;
-    return topic;
-}
-
-static void leave(struct topic *topic, struct waiting *waiting)
-{
-    list_remove(&waiting->waiter.node);
-    topic_close_if_idle(topic);
 }
 
 static void tell(struct fixture *fixture, struct store_change change)

@@ -1,42 +1,5 @@
 #include "fanout/testing.h"
 
-struct waiting {
-    struct topic_waiter waiter;
-    unsigned woken, failed;
-    int err;
-};
-
-static void note_wake(struct topic_waiter *waiter)
-{
-    CONTAINER_OF(waiter, struct waiting, waiter)->woken++;
-}
-
-static void note_failure(struct topic_waiter *waiter, int err)
-{
-    struct waiting *waiting = CONTAINER_OF(waiter, struct waiting, waiter);
-    waiting->failed++;
-    waiting->err = err;
-}
-
-// A topic that somebody waits at, its first look at the execution answered.
-static struct topic *watched(struct fixture *fixture, uint64_t next, struct waiting *ret)
-{
-    struct execution execution = execution_with(next);
-    struct topic *topic = topic_open(fixture->fanout, &execution);
-    *ret = (struct waiting){.waiter = {.wake = note_wake, .failed = note_failure}};
-    list_push_back(&topic->waiters, &ret->waiter.node);
-    answer_refresh(fixture, next, STATUS_RUNNING);
-    turns(fixture);
-    ret->woken = 0;
-    return topic;
-}
-
-static void leave(struct topic *topic, struct waiting *waiting)
-{
-    list_remove(&waiting->waiter.node);
-    topic_close_if_idle(topic);
-}
-
 static void put(struct topic *topic, uint64_t first, uint32_t count)
 {
     CLEANUP(chunk_unref) struct chunk *chunk = numbered(first, count);

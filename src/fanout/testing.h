@@ -25,19 +25,24 @@ static inline void look_at_live(void *arg, int64_t row, struct execution_live *r
     *ret = (struct execution_live){.known = true, .runner_connected = !fixture->runner_gone};
 }
 
+static inline struct fanout *fanout_of(struct fixture *fixture)
+{
+    const struct fanout_options options = {.loop = fixture->loop,
+                                           .store = &fixture->store.base,
+                                           .metrics = fixture->metrics,
+                                           .cache_bytes = 64 << 20,
+                                           .live = look_at_live,
+                                           .live_arg = fixture};
+    return fanout_new(&options);
+}
+
 static inline int set_up(void **state)
 {
     struct fixture *fixture = xcalloc(1, sizeof(*fixture));
     stub_init(&fixture->store);
     assert_int_equal(loop_new(&fixture->loop), 0);
     fixture->metrics = metrics_new(1, NULL);
-    struct fanout_options options = {.loop = fixture->loop,
-                                     .store = &fixture->store.base,
-                                     .metrics = fixture->metrics,
-                                     .cache_bytes = 64 << 20,
-                                     .live = look_at_live,
-                                     .live_arg = fixture};
-    fixture->fanout = fanout_new(&options);
+    fixture->fanout = fanout_of(fixture);
     *state = fixture;
     return 0;
 }
@@ -122,4 +127,44 @@ static inline void commit(struct fixture *fixture, struct store_change change, u
 static inline void commit_records(struct fixture *fixture, uint64_t first, uint32_t count)
 {
     commit(fixture, (struct store_change){.first = first, .next = first + count, .status = STATUS_RUNNING}, count);
+}
+
+// --- Who waits at a topic
+
+struct waiting {
+    struct topic_waiter waiter;
+    unsigned woken, failed;
+    int err; // the last one
+};
+
+static inline void note_wake(struct topic_waiter *waiter)
+{
+    CONTAINER_OF(waiter, struct waiting, waiter)->woken++;
+}
+
+static inline void note_failure(struct topic_waiter *waiter, int err)
+{
+    struct waiting *waiting = CONTAINER_OF(waiter, struct waiting, waiter);
+    assert_int_not_equal(err, 0);
+    waiting->failed++;
+    waiting->err = err;
+}
+
+// A topic that somebody waits at, its first look at the execution answered.
+static inline struct topic *watched(struct fixture *fixture, uint64_t next, struct waiting *ret)
+{
+    struct execution execution = execution_with(next);
+    struct topic *topic = topic_open(fixture->fanout, &execution);
+    *ret = (struct waiting){.waiter = {.wake = note_wake, .failed = note_failure}};
+    list_push_back(&topic->waiters, &ret->waiter.node);
+    answer_refresh(fixture, next, STATUS_RUNNING);
+    turns(fixture);
+    ret->woken = 0;
+    return topic;
+}
+
+static inline void leave(struct topic *topic, struct waiting *waiting)
+{
+    list_remove(&waiting->waiter.node);
+    topic_close_if_idle(topic);
 }

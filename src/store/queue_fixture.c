@@ -1,5 +1,7 @@
 #include "store/queue_fixture.h"
 
+#include "store/sql_fixture.h"
+
 #define CHANGE(queue, expression)                                                                  \
     ({                                                                                             \
         assert_int_equal(sql_begin((queue)->sql, SQL_WRITE), 0);                                   \
@@ -90,6 +92,22 @@ struct queue queue_of(struct sql *sql)
     assert_int_equal(CHANGE(&queue, catalogue_account_ensure(sql, &ensure, QUEUE_NOW)), 0);
     queue.account = ensure.ret_account;
     return queue;
+}
+
+struct queue *queue_new(struct sql_fixture *engine)
+{
+    struct queue *queue = xcalloc(1, sizeof(*queue));
+    sql_fixture_reset(engine);
+    *queue = queue_of(sql_fixture_connect(engine));
+    return queue;
+}
+
+int queue_tear_down(void **state)
+{
+    struct queue *queue = *state;
+    sql_fixture_close(&queue->sql);
+    free(queue);
+    return 0;
 }
 
 // --- Submitting

@@ -7,6 +7,8 @@
 
 #define QUEUE_NOW 1763200000000
 
+struct sql_fixture;
+
 struct queue {
     struct sql *sql;
     int64_t account, now_ms;
@@ -29,6 +31,8 @@ struct queue_job {
 };
 
 struct queue queue_of(struct sql *sql);
+struct queue *queue_new(struct sql_fixture *engine); // on an empty store, as a test's *state, which the next one ends
+int queue_tear_down(void **state);
 int queue_submit(struct queue *queue, const struct queue_job *job, int64_t *ret_row); // ret_row may be NULL
 // The same in a transaction that is left open: sql_commit ends it.
 void queue_begin_submit(struct queue *queue, const struct queue_job *job);

@@ -180,22 +180,11 @@ static void what_two_settle_at_once_is_settled_once(void **state)
 
 static int set_up(void **state)
 {
-    struct queue *queue = xcalloc(1, sizeof(*queue));
-    sql_fixture_reset(engine_under_test);
-    *queue = queue_of(sql_fixture_connect(engine_under_test));
-    *state = queue;
+    *state = queue_new(engine_under_test);
     return 0;
 }
 
-static int tear_down(void **state)
-{
-    struct queue *queue = *state;
-    sql_fixture_close(&queue->sql);
-    free(queue);
-    return 0;
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, queue_tear_down)
 
 int main(void)
 {
