@@ -242,6 +242,47 @@ static struct store *second_server(struct fixture *fixture, struct heard *heard)
     return store;
 }
 
+// Within the limits of one open execution and one queued job, as they come to it. Returns the row.
+static int64_t create_limited(struct fixture *fixture, int64_t account, const char *id, bool queued)
+{
+    const struct job_new job = {.demand = STR("process"), .queued_max = 1};
+    struct store_create create = {.op.kind = STORE_CREATE,
+                                  .execution = {.account = account,
+                                                .execution_id = xstrdup(id),
+                                                .status = queued ? STATUS_QUEUED : STATUS_RUNNING,
+                                                .spec_json = queued ? xstrdup("{\"command\":[\"true\"]}") : NULL},
+                                  .job = queued ? &job : NULL,
+                                  .open_max = queued ? 0 : 1};
+    assert_int_equal(fixture_run(fixture, &create.op), 0);
+    int64_t row = create.execution.row;
+    store_op_release(&create.op);
+    return row;
+}
+
+static void claim(struct fixture *fixture, int64_t row)
+{
+    struct store_job_claim claim = {.op.kind = STORE_JOB_CLAIM, .row = row, .worker_id = STR("w")};
+    assert_int_equal(fixture_run(fixture, &claim.op), 0);
+    store_op_release(&claim.op);
+}
+
+// Of what another server makes there is no count here, but its end is counted.
+static void what_another_server_made_and_this_one_ended_is_in_nobodys_way(void **state)
+{
+    struct fixture *fixture = *state, other = *fixture;
+    int64_t account = fixture_account(fixture, "a");
+    struct heard heard = {.mutex = PTHREAD_MUTEX_INITIALIZER, .more = PTHREAD_COND_INITIALIZER};
+    other.store = second_server(fixture, &heard);
+    int64_t here = create_limited(fixture, account, "here", false); // and counted
+    int64_t there = create_limited(&other, account, "there", true);
+    assert_int_equal(fixture_complete_err(fixture, here, "", -1), 0);
+    claim(fixture, there);
+    assert_int_equal(fixture_complete_err(fixture, there, "", -1), 0);
+    create_limited(fixture, account, "one more", false);
+    create_limited(fixture, account, "another job", true);
+    store_free(&other.store);
+}
+
 static void the_end_of_a_log_is_told_to_other_servers(void **state)
 {
     struct fixture *fixture = *state;
@@ -548,6 +589,8 @@ int main(void)
             a_database_that_is_marked_as_a_copy_is_another_incarnation_from_its_next_start_on, postgres_fixture_set_up,
             fixture_tear_down),
         cmocka_unit_test_setup_teardown(who_stands_still_in_a_transaction_holds_nobody_up_for_long,
+                                        postgres_fixture_set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(what_another_server_made_and_this_one_ended_is_in_nobodys_way,
                                         postgres_fixture_set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(the_end_of_a_log_is_told_to_other_servers, postgres_fixture_set_up,
                                         fixture_tear_down),

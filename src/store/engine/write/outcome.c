@@ -9,10 +9,11 @@ static struct open_count *count_slot(struct open_count counts[static OPEN_COUNTS
     return &counts[(uint64_t)account % OPEN_COUNTS];
 }
 
+// What ends here may have been made by another server since it was counted.
 static void count_add(struct open_count *slot, int64_t account, int by)
 {
     if (slot->account == account)
-        slot->count += (uint64_t)(int64_t)by;
+        slot->count = by < 0 && slot->count < (uint64_t)-by ? 0 : slot->count + (uint64_t)(int64_t)by;
 }
 
 typedef int count_fn(struct sql *sql, int64_t account, uint64_t *ret_count);
