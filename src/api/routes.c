@@ -427,6 +427,8 @@ static const struct field runner_query[] = {
      .max = STORE_PRODUCER_MAX, .rule = &rule_producer},
     {"epoch", "that `ready` gave: the same runner is back", .type = FIELD_NUMBER, .min = 1, .max = INT64_MAX},
     {"incarnation", "that came with the epoch", .type = FIELD_TEXT, .max = 255},
+    {"at", "when it asks, in milliseconds of a clock of its machine that never goes back", .type = FIELD_NUMBER,
+     .max = INT64_MAX},
     {"chunk_versions", "of the chunks that the runner makes", .type = FIELD_TEXT, .min = 1, .max = 64,
      .rule = &rule_versions},
     {"worker", "shown as `worker_hostname`", .type = FIELD_TEXT, .max = 255, .rule = &rule_worker},

@@ -26,7 +26,7 @@ static char *make_path(const struct delivery_options *options)
         host[0] = 0;
     buf_printf(&path, "/ws/runner/executions/%s/stream?producer=", options->run->execution_id);
     append_query_value(&path, options->producer ? options->producer : options->run->producer);
-    buf_printf(&path, "&chunk_versions=%d", CHUNK_VERSION);
+    buf_printf(&path, "&chunk_versions=%d&at=%llu", CHUNK_VERSION, (unsigned long long)clock_boot_ms());
     if (host[0]) {
         buf_append_text(&path, "&worker=");
         append_query_value(&path, host);

@@ -1,15 +1,22 @@
 """Servers that share a database: what one takes in, all show; what one decides, all keep to."""
 
+import subprocess
+
 import pytest
 from support.api import eventually
+from support.cli import Cli
 from support.cluster import Cluster
+from support.gate import Gate
 from support.job_worker import JobWorker
 from support.workers import Worker
 from support.ws import Follower, Refused, Runner
 
-
 BY_EACH_BUS = pytest.mark.parametrize("cluster", ["notify", "redis", "none"], indirect=True, scope="module")
 BY_TWO_BUSES = pytest.mark.parametrize("own_cluster", ["notify", "redis"], indirect=True)
+
+HOLDER = (
+    """SELECT node, asked_ms FROM leases JOIN executions ON id = subject WHERE kind = 1 AND execution_id = 'asks'"""
+)
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +90,37 @@ def test_a_runner_goes_on_at_another_server(cluster):
             again.complete()
     assert here.api().messages(execution_id) == ["one", "two", "three"]
     assert there.api().status(execution_id)["status"] == "completed"
+
+
+def test_a_runner_that_has_gone_on_to_another_server_is_not_brought_back(cluster):
+    """What it had asked the first one for before may come to the store later."""
+    here, there = cluster.servers
+    execution_id = here.api().create()
+    with Runner(here, execution_id) as runner:
+        epoch = runner.ready["epoch"]
+    with Runner(there, execution_id, epoch=epoch, at=5000) as runner:
+        with pytest.raises(Refused) as late:
+            Runner(here, execution_id, epoch=epoch, at=4999)
+        assert late.value.status == 409
+        runner.lines(["it stays"])
+    with Runner(here, execution_id, epoch=epoch, at=5001) as runner:
+        assert runner.complete()["final_sequence"] == 0
+
+
+def test_a_wrapped_job_tells_when_it_asks(cluster, tmp_path):
+    here, there = cluster.servers
+    way = Gate(lambda: [here.port])
+    cli = Cli(tmp_path, url=way.url, token=here.operator_key)
+    with cli.start("wrap", "--id", "asks", "--", "sh", "-c", "read line", stdin=subprocess.PIPE) as job:
+        node = eventually(lambda: cluster.sql(HOLDER), "it is connected")
+        assert node.endswith("|0")  # one that is new is nobody's
+        way.targets = lambda: [there.port]
+        way.cut()
+        asked = eventually(lambda: (now := cluster.sql(HOLDER)) != node and now, "it has gone on")
+        assert int(asked.split("|")[1]) > 0
+        job.close_stdin()
+        job.finish()
+    way.close()
 
 
 @BY_EACH_BUS

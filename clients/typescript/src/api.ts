@@ -6904,6 +6904,8 @@ export interface operations {
                 epoch?: number;
                 /** @description What came with that epoch. In another incarnation of the store the epoch counts for nothing. */
                 incarnation?: string;
+                /** @description When it asks, in milliseconds of a clock of its machine that never goes back. What comes to the store after it has gone on to another server is then refused. */
+                at?: number;
                 /** @description The versions of chunks that the runner makes, with commas between them. */
                 chunk_versions?: string;
                 /** @description Shown as worker_hostname. */

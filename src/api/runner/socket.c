@@ -166,6 +166,7 @@ static struct runner_stream_options take_query(const struct call *call)
         .api = call->api,
         .link = &runner_link,
         .epoch = runner_epoch(call->api, (uint64_t)epoch.number, call_param(call, "incarnation").text),
+        .asked_ms = call_param(call, "at").number,
         .producer = producer.given ? producer.text : STR(PRODUCER_DEFAULT),
         .worker = call_param(call, "worker").text,
         .request_id = http_request_id(call->request),
