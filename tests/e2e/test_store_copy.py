@@ -201,6 +201,13 @@ def test_a_store_is_moved_to_postgres_and_back(tmp_path, cli):
         back.close()
 
 
+def pushed(api, run, line):
+    """As a client of Loki."""
+    values = [[f"{1_700_000_000 * 10**9}", line]]
+    body = {"streams": [{"stream": {"run_id": run}, "values": values}]}
+    return api.post("/loki/api/v1/push", body)
+
+
 def test_what_runs_ends_on_a_store_that_drains_and_what_waits_goes_on_at_its_copy(tmp_path, cli):
     config = tmp_path / "server.conf"
     config.write_text("")
@@ -224,6 +231,9 @@ def test_what_runs_ends_on_a_store_that_drains_and_what_waits_goes_on_at_its_cop
             answer = api.post(f"/api/v1/{path}", body)
             assert (answer.status, answer.code, answer.headers["Retry-After"]) == (503, "unavailable", "1"), answer
             assert "drains" in answer.json()["error"]["message"]
+        answers = {run: pushed(api, run, "pushed") for run in (own, "new")}
+        assert (answers[own].status, answers["new"].status) == (204, 503), answers
+        assert answers["new"].headers["Retry-After"] == "1" and api.get("/api/v1/executions/new").status == 404
         ready = api.get("/ready", token=None)
         assert (ready.status, ready.json()) == (200, {"status": "ready", "draining": True})
         api.append_lines(own, ["it goes on"])
