@@ -67,6 +67,26 @@ test("all logs are searched, and a hit leads to its line", async () => {
   expect(new URL(page.url()).hash).toBe("#L2");
 });
 
+// A log whose store or cold objects are away: the real answer, with what a server says then.
+test("a search tells which logs could not be looked at, and keeps the hits of others", async () => {
+  const id = await it.server.log(["a splinter here"]);
+  const page = await it.page();
+  await page.route(/\/api\/v1\/search\?/, async (route) => {
+    const answer = await route.fetch();
+    const json = { ...(await answer.json()), unread: [{ execution_id: "exec_cold", code: "cold_unavailable" }] };
+    await route.fulfill({ response: answer, json });
+  });
+  await page.goto(`${it.server.url}/ui/search?q=splinter`);
+  await page.getByText("Not all could be looked at").waitFor();
+  await page.getByText("(cold_unavailable)").waitFor();
+  expect(await page.getByRole("link", { name: "exec_cold" }).getAttribute("href")).toMatch(/\/ui\/runs\/exec_cold$/);
+  await page.getByRole("heading", { name: id }).waitFor();
+  await page.unroute(/\/api\/v1\/search\?/);
+  await page.reload();
+  await page.getByRole("heading", { name: id }).waitFor();
+  expect(await page.getByText("Not all could be looked at").count()).toBe(0);
+});
+
 test("the keyboard goes everywhere, and lists its keys", async () => {
   const id = await it.server.log(["a line"]);
   const page = await it.page();
