@@ -110,7 +110,8 @@ static void tell_failure(struct cold_mover *it, int err)
     if (atomic_load(&it->ends) || !log_limiter_pass(&it->failures, clock_mono_ms(), &left_out))
         return;
     log_warn(it->options.logger, "cold chunks cannot be moved for now; it is tried again",
-             LOG_S("error", error_word(err)), LOG_S("reason", it->reason), LOG_I("left_out", (int64_t)left_out));
+             LOG_S("error", error_word(err)), LOG_S("reason", it->reason[0] ? it->reason : error_text(err)),
+             LOG_I("left_out", (int64_t)left_out));
 }
 
 static uint64_t idle_ms(const struct cold_mover *it)
