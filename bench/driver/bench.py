@@ -214,6 +214,25 @@ class Bench:
             raise RuntimeError(f"{generator}: {done.stderr.strip()[-800:]}")
         return json.loads(done.stdout)
 
+    def load_ready(self, generator, **arguments):
+        """One that has connected, and waits for what it reads: a word to begin, or the end."""
+        load = subprocess.Popen(
+            self.command(generator, **arguments),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        if load.stdout.readline() != "ready\n":
+            raise RuntimeError(f"{generator} could not connect: {load.communicate()[1].strip()[-800:]}")
+        return load
+
+    def idle_followers(self, server, execution_id, count):
+        """Followers to whom nothing comes; communicate("") ends them."""
+        return self.load_ready(
+            "follow", mode="idle", port=server.port, key=server.key, id=execution_id, followers=count
+        )
+
     def load_ingest(self, server, timeout=600, **arguments):
         return self.load("ingest", timeout, **server.peer(), **arguments)
 

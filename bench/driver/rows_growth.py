@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import subprocess
 
 from . import rivals
 from .costs import Costs, cpu_text, wait_merged
@@ -29,16 +28,7 @@ def nodes(bench, database, count, *flags):
 
 def begin(bench, server, name, **arguments):
     """A load that is connected, and waits for a word to begin."""
-    load = subprocess.Popen(
-        bench.command("ingest", **server.peer(), prefix=name, hold=1, **arguments),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    if load.stdout.readline() != "ready\n":
-        raise RuntimeError(load.stderr.read())
-    return load
+    return bench.load_ready("ingest", **server.peer(), prefix=name, hold=1, **arguments)
 
 
 def together(bench, servers, database, sockets, **arguments):

@@ -94,15 +94,7 @@ def paced(bench, server, count, seconds, path, burst, rate=10):
 def held(bench, server, generator, seconds, path, **arguments):
     """What is measured begins once all are connected."""
     arguments |= {**server.peer(), "seconds": seconds, "prefix": "many", "file": path, "hold": 1}
-    load = subprocess.Popen(
-        bench.command(generator, **arguments),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    if load.stdout.readline() != "ready\n":
-        raise RuntimeError(load.stderr.read())
+    load = bench.load_ready(generator, **arguments)
     time.sleep(3)  # a checkpoint of what connecting has written is not part of it
     written, before = server.written_bytes(), [server.metric(name) for name in STORE_METRICS]
     out, errors = load.communicate("go\n", timeout=300)

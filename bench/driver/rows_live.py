@@ -244,14 +244,7 @@ def memory(bench):
         server.create("idle")
         for count in bench.pick((100, 1000, 10_000), (10, 100, 1000, 10_000)):
             before = server.rss_bytes()
-            holder = subprocess.Popen(
-                bench.command("follow", mode="idle", port=server.port, key=server.key, id="idle", followers=count),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-            if holder.stdout.readline() != "ready\n":
-                raise RuntimeError("the followers could not connect")
+            holder = bench.idle_followers(server, "idle", count)
             time.sleep(2)
             held = server.rss_bytes()
             holder.communicate("", timeout=60)

@@ -4,7 +4,6 @@ in which nothing happens."""
 import contextlib
 import pathlib
 import shutil
-import subprocess
 import time
 
 from . import rivals
@@ -68,14 +67,7 @@ def idle_followers(bench, database, here, there):
         here.create(f"idle-{number}")
     time.sleep(10)
     alone = cpu_over(database, seconds)
-    holder = subprocess.Popen(
-        bench.command("follow", mode="idle", port=there.port, key=there.key, id="idle-*", followers=count),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    if holder.stdout.readline() != "ready\n":
-        raise RuntimeError("the followers could not connect")
+    holder = bench.idle_followers(there, "idle-*", count)
     time.sleep(5)
     followed = cpu_over(database, seconds)
     holder.communicate("", timeout=60)
