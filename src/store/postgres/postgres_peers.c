@@ -2,6 +2,7 @@
 
 #include "model/news.h"
 #include "store/engine/hints.h"
+#include "store/postgres/arrays.h"
 #include "store/postgres/postgres_private.h"
 #include "util/id.h"
 
@@ -46,11 +47,9 @@ int peers_tell(struct transaction *tx, const struct store_news *news, const int6
                int64_t *ret_number)
 {
     CLEANUP(buf_release) struct buf list = {0};
-    for (size_t i = 0; i < count; i++) {
-        buf_append_byte(&list, i == 0 ? '{' : ',');
-        buf_append_i64(&list, subjects[i]);
-    }
-    buf_append_byte(&list, '}');
+    for (size_t i = 0; i < count; i++)
+        array_add_i64(&list, subjects[i]);
+    array_end(&list);
     struct postgres_store *store = CONTAINER_OF(tx->session.engine, struct postgres_store, engine);
     struct sql_statement *insert = sql_statement(tx->session.sql, POSTGRES_NEWS_INSERT);
     sql_bind_u64(insert, 1, store->sender);
