@@ -161,8 +161,10 @@ static int begin_shard(const struct opening *opening, struct shards_member *ret,
     *ret = (struct shards_member){
         .open = open_shard, .open_arg = again, .closed = has_word(shard, CLOSED), .empty = has_word(shard, EMPTY)};
     int err = open_shard(again, &why, &ret->store);
-    if (err == ERR_UNAVAILABLE && storage_is_postgres(address_of(shard)))
+    if (err == ERR_UNAVAILABLE && storage_is_postgres(address_of(shard))) {
+        ret->why = buf_take(&why);
         return 0;
+    }
     buf_append_str(ret_error, buf_str(&why));
     return err;
 }
@@ -190,6 +192,7 @@ static int open_several(const struct opening *opening, const char *home, struct 
         for (size_t i = 0; i < count; i++) {
             store_free(&members[i].store);
             free(members[i].open_arg);
+            free(members[i].why);
         }
     for (size_t i = 0; i < count; i++)
         free(names[i]);

@@ -60,6 +60,12 @@ def test_a_store_that_is_given_twice_is_named_so(tmp_path):
     assert "is the same store as" in last_words(tmp_path, "--store", store, "--shards", store)
 
 
+def test_why_a_store_that_comes_to_others_cannot_be_reached_is_told_in_the_words_of_its_database(tmp_path):
+    home, other = (shared().store(tmp_path / name) for name in ("home", "other"))
+    line = last_words(tmp_path, "--store", home, "--shards", other.replace("user=postgres", "user=nobody-there"))
+    assert "comes to the others for the first time" in line and 'role "nobody-there" does not exist' in line
+
+
 def test_a_store_is_not_copied_onto_itself(tmp_path):
     for end in (shared().store(tmp_path), str(tmp_path)):
         copied = Cli(tmp_path).run("store", "copy", end, end)

@@ -184,8 +184,8 @@ int shards_join(struct shards *shards, struct buf *ret_error)
         struct member *member = &shards->members[i];
         bool restored = false;
         if (member->awaited && i >= shards->known) {
-            buf_printf(ret_error, "%s is away, and comes to the others for the first time: it must be there",
-                       member->name);
+            buf_printf(ret_error, "%s is away, and comes to the others for the first time: it must be there%s%s",
+                       member->name, member->why ? "; " : "", member->why ? member->why : "");
             err = ERR_UNAVAILABLE;
         } else if (!member->awaited) {
             err = join_one(member, member->store, &restored, ret_error);

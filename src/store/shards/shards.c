@@ -142,6 +142,7 @@ static void shards_free(struct store *store)
     for (unsigned i = 0; i < shards->count; i++) {
         store_free(&shards->members[i].store);
         free(shards->members[i].name);
+        free(shards->members[i].why);
     }
     pthread_mutex_destroy(&shards->base.watch_mutex);
     free(shards);
@@ -173,6 +174,7 @@ static struct shards *shards_new(const struct shards_options *options)
         *member = (struct member){.shards = shards,
                                   .store = options->members[i].store,
                                   .name = xstrdup(options->members[i].name),
+                                  .why = options->members[i].why,
                                   .number = i,
                                   .closed = options->members[i].closed,
                                   .empty = options->members[i].empty,

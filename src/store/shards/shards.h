@@ -11,6 +11,7 @@ struct shards_member {
     int (*open)(void *arg, struct buf *ret_error, struct store **ret);
     void *open_arg;   // taken over, and freed by free(); outlives the thread
     const char *name; // for people, without a password
+    char *why;        // the same, of one that is away: NULL, or why it could not be opened. Taken over
     bool closed;      // no execution is made there any more, or not yet; in the home still jobs
     bool empty;       // it may be empty though one was there before, which is lost
 };

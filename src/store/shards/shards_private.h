@@ -11,7 +11,7 @@ struct shards_route;
 struct member { // one of the stores
     struct shards *shards;
     struct store *store; // store/shards/awaited.h, if it was away at the start
-    char *name;
+    char *name, *why;    // `why` it was away at the start; may be NULL
     unsigned number;
     bool closed, empty, awaited;
     _Atomic int64_t node;                  // this server's, as far as the store was told; 0: it was not
