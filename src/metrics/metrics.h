@@ -62,8 +62,9 @@
     X(G, store_queue, none, "operations waiting for the store's writer")                                              \
     X(G, store_wal_lost_bytes, none, "bytes of commits that the last start did not find; not on PostgreSQL")          \
     X(C, store_commits_total, none, "transactions")                                                                   \
-    X(C, store_guesses_total, none, "of them, appends to logs that PostgreSQL was not asked about before")            \
-    X(C, store_wrong_guesses_total, none, "such transactions begun again, as somebody had changed a log meanwhile")   \
+    X(C, store_journaled_total, none,                                                                                 \
+      "of them, appends that wrote to the journal of the server and to no row of an execution")                       \
+    X(C, store_journals_lost_total, none, "times that another server has brought this one's journal home")            \
     X(G, bus_away, none, "1 while other servers of the store cannot be told nor heard by hints, else 0")              \
     X(C, refusals_total, reason, "requests and frames refused, by the code word of the error")                        \
     X(C, source_events_total, none, "events of late sources that were stored")                                        \

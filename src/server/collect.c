@@ -56,8 +56,8 @@ void collect_store(struct store *store, struct metrics *metrics)
                                            METRIC_sealed_records_total,
                                            METRIC_summaries_stored_total,
                                            METRIC_summary_chunks_read_total,
-                                           METRIC_store_guesses_total,
-                                           METRIC_store_wrong_guesses_total};
+                                           METRIC_store_journaled_total,
+                                           METRIC_store_journals_lost_total};
     static const enum metric of_files[] = {METRIC_store_bytes, METRIC_store_wal_lost_bytes, METRIC_fsync_seconds};
     struct store_stats stats;
     metrics_set(metrics, METRIC_bus_away, store_bus_away(store) != NULL);
@@ -72,8 +72,8 @@ void collect_store(struct store *store, struct metrics *metrics)
         leave_out(metrics, of_files, ARRAY_LEN(of_files));
     metrics_set(metrics, METRIC_store_queue, (int64_t)stats.queue);
     metrics_set_total(metrics, METRIC_store_commits_total, stats.commits);
-    metrics_set_total(metrics, METRIC_store_guesses_total, stats.guesses);
-    metrics_set_total(metrics, METRIC_store_wrong_guesses_total, stats.wrong_guesses);
+    metrics_set_total(metrics, METRIC_store_journaled_total, stats.journaled);
+    metrics_set_total(metrics, METRIC_store_journals_lost_total, stats.journals_lost);
     metrics_set_histogram(metrics, METRIC_commit_seconds, stats.commit_buckets, ARRAY_LEN(stats.commit_buckets),
                           stats.commit_ns_sum);
     metrics_set_histogram(metrics, METRIC_store_read_seconds, stats.read_buckets, ARRAY_LEN(stats.read_buckets),

@@ -42,8 +42,8 @@ static void count(struct store *store, struct store_stats *ret)
                                 .fsync_ns_sum = 1000000,
                                 .summaries = 8,
                                 .summary_chunks = 9,
-                                .guesses = 2,
-                                .wrong_guesses = 1};
+                                .journaled = 2,
+                                .journals_lost = 1};
 }
 
 static void a_stores_figures_are_shown(void **state)
@@ -60,8 +60,8 @@ static void a_stores_figures_are_shown(void **state)
                                         "fsync_seconds_sum 0.001",
                                         "summaries_stored_total 8",
                                         "summary_chunks_read_total 9",
-                                        "store_guesses_total 2",
-                                        "store_wrong_guesses_total 1"};
+                                        "store_journaled_total 2",
+                                        "store_journals_lost_total 1"};
     struct store_stub stub;
     CLEANUP(buf_release) struct buf text = {0};
     stub_init(&stub);

@@ -95,7 +95,8 @@ struct store_stats {
     uint64_t seals, seals_with_records, sealed_records; // logs that were sealed, and their records
     uint64_t summaries;                                 // that were stored, of logs that grow or were asked for
     uint64_t summary_chunks;                            // that were read to count logs
-    uint64_t guesses, wrong_guesses; // commits of appends without reading before; those that had to be begun again
+    uint64_t journaled;                                 // commits of appends for which nothing was locked or read
+    uint64_t journals_lost;                             // times that another server has brought this one's journal home
 };
 
 #define STORE_SECRET_LEN 32

@@ -396,12 +396,13 @@ static void explain_parts(struct sql *sql, const char *name, const char *text)
 static void check_statements(struct sql *sql)
 {
     // Once for each restore; where an operator goes, which is rare, among keys, which are few; and of nodes there are
-    // few.
+    // few, as of those who write.
     static const bool may[POSTGRES_STATEMENT_COUNT] = {
         [CATALOGUE_EXECUTIONS_RESTORED] = true, [CATALOGUE_OPERATOR_LASTS] = true,
         [CATALOGUE_OPERATOR_OUTLASTS] = true,   [CATALOGUE_NODES_FENCE_OTHERS] = true,
         [CATALOGUE_NODES_FENCE_SILENT] = true,  [CATALOGUE_NODES_FORGET] = true,
         [CATALOGUE_COLD_OLDER] = true,          [CATALOGUE_COLD_BACKLOG] = true, // the latter: of what it has limited
+        [POSTGRES_JOURNAL_LEFT] = true,
     };
     bool postgres = sql_engine(sql) == SQL_POSTGRES;
     struct sql_texts texts = postgres ? postgres_texts : catalogue_texts;

@@ -81,9 +81,11 @@ struct catalogue_head { // what a change of an execution begins with
     struct outcome outcome;
     struct log_state log; // the log may have more than this; see the adapter
     uint64_t first_sequence;
+    uint64_t journal;             // of the server whose journal may be ahead of this, 0: of none
     char *batch_id, *workflow_id; // may be NULL; owned by the caller
 };
 
+void catalogue_head_release(struct catalogue_head *head);
 // In a write transaction, nobody else can change the execution from now on. Returns ERR_NOT_FOUND.
 int catalogue_execution_head(struct sql *sql, int64_t row, struct catalogue_head *ret);
 // Reads it from a row of a statement that selects HEAD_COLUMNS.
@@ -102,8 +104,9 @@ int catalogue_tickets_keep(struct sql *sql, const struct store_tickets_keep *kee
 int catalogue_tickets_end(struct sql *sql, int64_t account, int64_t key_row); // of the key, or of the whole account
 
 int catalogue_executions_look(struct sql *sql, struct store_look *look);
-int catalogue_execution_extent(struct sql *sql, int64_t row, uint64_t *ret_next,
-                               uint64_t *ret_first); // and ERR_EXPIRED
+// ERR_EXPIRED: it is purged. *ret_journal (may be NULL): whose journal may be ahead of that, 0: nobody's.
+int catalogue_execution_extent(struct sql *sql, int64_t row, uint64_t *ret_next, uint64_t *ret_first,
+                               uint64_t *ret_journal);
 // Tells whether it is sealed and purged. An execution that does not exist counts as purged.
 int catalogue_execution_closed(struct sql *sql, int64_t row, bool *ret_sealed, bool *ret_purged);
 int catalogue_executions_open(struct sql *sql, int64_t account, uint64_t *ret_count);

@@ -149,9 +149,16 @@ int catalogue_head_row(struct sql_statement *find, int64_t *ret_row, struct cata
         .batch_id = sql_dup(find, 12),
         .workflow_id = sql_dup(find, 13),
         .first_sequence = sql_u64(find, 14),
+        .journal = sql_u64(find, 18),
     };
     *ret_row = sql_i64(find, 17);
     return 0;
+}
+
+void catalogue_head_release(struct catalogue_head *head)
+{
+    free(head->batch_id);
+    free(head->workflow_id);
 }
 
 int catalogue_execution_head(struct sql *sql, int64_t row, struct catalogue_head *ret)
@@ -188,7 +195,8 @@ int catalogue_executions_look(struct sql *sql, struct store_look *look)
     return MIN(rc, 0);
 }
 
-int catalogue_execution_extent(struct sql *sql, int64_t row, uint64_t *ret_next, uint64_t *ret_first)
+int catalogue_execution_extent(struct sql *sql, int64_t row, uint64_t *ret_next, uint64_t *ret_first,
+                               uint64_t *ret_journal)
 {
     CLEANUP(sql_reset) struct sql_statement *find = sql_statement(sql, CATALOGUE_EXECUTION_EXTENT);
     sql_bind_i64(find, 1, row);
@@ -197,6 +205,8 @@ int catalogue_execution_extent(struct sql *sql, int64_t row, uint64_t *ret_next,
         return rc < 0 ? rc : ERR_NOT_FOUND;
     *ret_next = sql_u64(find, 0);
     *ret_first = sql_u64(find, 1);
+    if (ret_journal)
+        *ret_journal = sql_u64(find, 3);
     return sql_i64(find, 2) != 0 ? ERR_EXPIRED : 0;
 }
 

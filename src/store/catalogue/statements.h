@@ -97,7 +97,7 @@
 // --- Executions
 #define EXECUTION_COLUMNS                                                                                     \
     "e.id, e.account, e.execution_id, e.status, e.sealed, e.purged, e.pinned, e.exit_code, e.created_ms, "    \
-    "e.started_ms, e.completed_ms, e.sealed_ms, e.next_sequence, e.first_sequence, e.epoch, e.digest, "       \
+    "e.started_ms, e.completed_ms, e.sealed_ms, {next_sequence}, e.first_sequence, e.epoch, e.digest, "       \
     "e.message_bytes, e.owner, e.script_filename, e.runtime, e.worker_id, e.worker_hostname, e.workflow_id, " \
     "e.batch_id, CASE WHEN length(d.spec) < 262144 THEN {command} END, d.metadata, e.cancel_reason, "         \
     "e.restored_from, e.retention_ms, (SELECT a.retention FROM accounts a WHERE a.id = e.account), "          \
@@ -115,13 +115,13 @@
     "account, status, sealed, purged, exit_code, epoch, started_ms, completed_ms, sealed_ms, next_sequence, " \
     "digest, message_bytes, batch_id, workflow_id, first_sequence, "                                          \
     "CASE WHEN status = 'lost' THEN (SELECT count(r.waiting) FROM run_details r "                             \
-    "WHERE r.execution = executions.id AND r.waiting_until_ms >= 0) ELSE 0 END, late, id "
+    "WHERE r.execution = executions.id AND r.waiting_until_ms >= 0) ELSE 0 END, late, id, {journal} "
 
 #define EXECUTION_STATEMENTS(X)                                                                                        \
     X(EXECUTION_BY_ROW, "SELECT " EXECUTION_COLUMNS EXECUTION_TABLES "WHERE e.id = ?1")                                \
     X(EXECUTIONS_BY_ROWS, "SELECT " EXECUTION_COLUMNS EXECUTION_TABLES "WHERE e.id {among}?1{among_end}")              \
     X(EXECUTIONS_LOOK,                                                                                                 \
-      "SELECT e.id, e.account, e.next_sequence, e.first_sequence, e.status, e.sealed, e.purged FROM executions e "     \
+      "SELECT e.id, e.account, {next_sequence}, e.first_sequence, e.status, e.sealed, e.purged FROM executions e "     \
       "WHERE e.id {among}?1{among_end}")                                                                               \
     X(EXECUTIONS_BACK,                                                                                                 \
       "SELECT id, created_ms FROM executions WHERE account = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?4 OFFSET ?3")      \
@@ -138,7 +138,8 @@
                         "worker_hostname = coalesce(?3, worker_hostname) WHERE id = ?1")                               \
     X(EXECUTION_OUTCOME,                                                                                               \
       "UPDATE executions SET status = ?2, sealed = ?3, exit_code = ?4, epoch = ?5, started_ms = ?6, "                  \
-      "completed_ms = ?7, sealed_ms = ?8, next_sequence = ?9, digest = ?10, message_bytes = ?11 WHERE id = ?1")        \
+      "completed_ms = ?7, sealed_ms = ?8, next_sequence = ?9, digest = ?10, message_bytes = ?11{journal_closed} "      \
+      "WHERE id = ?1")                                                                                                 \
     X(EXECUTION_FETCHED, "UPDATE executions SET to_fetch = 0 WHERE id = ?1")                                           \
     X(EXECUTION_PIN, "UPDATE executions SET pinned = ?2 WHERE id = ?1")                                                \
     X(EXECUTION_CANCEL, "UPDATE executions SET cancel_reason = coalesce(cancel_reason, ?2) WHERE id = ?1")             \
@@ -146,7 +147,7 @@
     X(EXECUTION_FOLD, "UPDATE executions SET next_sequence = ?2, digest = ?3, message_bytes = ?4 WHERE id = ?1 "       \
                       "AND next_sequence < ?2")                                                                        \
     X(EXECUTION_CLOSED, "SELECT sealed, purged FROM executions WHERE id = ?1")                                         \
-    X(EXECUTION_EXTENT, "SELECT next_sequence, first_sequence, purged FROM executions WHERE id = ?1")                  \
+    X(EXECUTION_EXTENT, "SELECT next_sequence, first_sequence, purged, {journal} FROM executions WHERE id = ?1")       \
     /* What is not sealed goes on, and not as it did before. */                                                        \
     X(EXECUTIONS_RESTORED, "UPDATE executions SET restored_from = next_sequence WHERE sealed = 0 "                     \
                            "AND (restored_from IS NULL OR restored_from > next_sequence)")                             \

@@ -19,6 +19,7 @@ static const struct {
     {"damaged", COPY_LEFT, "what could not be read when it was merged, and nothing reads", true},
     {"events", COPY_LEFT, "a server with `event_rows` makes it of what comes from now on", true},
     {"news", COPY_LEFT, "of servers that run", false},
+    {"journals", COPY_LEFT, "of servers that run", false},
     {"writers", COPY_LEFT, "of servers that run", false},
     {"nodes", COPY_LEFT, "of servers that run", false},
     {"purging", COPY_LEFT, "the records that it is about are not copied", false},

@@ -19,6 +19,13 @@ void engine_release(struct engine *engine)
     pthread_mutex_destroy(&engine->base.watch_mutex);
 }
 
+void engine_count(struct engine *engine, uint64_t *figure)
+{
+    pthread_mutex_lock(&engine->stats_mutex);
+    ++*figure;
+    pthread_mutex_unlock(&engine->stats_mutex);
+}
+
 void engine_count_read(struct engine *engine, uint64_t ns)
 {
     pthread_mutex_lock(&engine->stats_mutex);

@@ -70,6 +70,9 @@ struct log_extent { // of a chunk as it is stored
 struct log_engine {
     // The end of a log, if the catalogue's row may be behind it. Returns false if it is not. NULL: it never is.
     bool (*ahead)(const struct session *session, int64_t row, struct log_state *ret);
+    // The writer's transaction has read and locked an execution, and the server `journal` (not 0) may have appended
+    // more than its row says. Returns an error if this must be brought home first. NULL: there are no journals.
+    int (*take)(const struct session *session, int64_t row, uint64_t journal);
     // Zero if it is new.
     int (*producer)(const struct session *session, int64_t row, struct str name, struct producer_state *ret);
     void (*read)(const struct session *session, struct store_op *op); // STORE_READ
@@ -97,6 +100,7 @@ struct log_engine {
 };
 
 void engine_init(struct engine *engine, const struct log_engine *log);
+void engine_count(struct engine *engine, uint64_t *figure); // adds one to a figure of its `stats`. Thread-safe
 void engine_release(struct engine *engine);
 void engine_submit(struct engine *engine, struct store_op *op); // the adapter's submit
 // Starts the writer and up to ENGINE_READERS_MAX readers. ERR_NOMEM: some may run.

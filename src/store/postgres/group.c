@@ -1,27 +1,53 @@
-// The transaction of a group of operations. What they need of the database before they are applied is read by two
-// statements for all of them, however many there are, and one wait: an operation alone would ask for its head and its
-// producer.
+// The transaction of a group of operations. Appends to logs that are kept need nothing of the database. What the others
+// need before they are applied is read by two statements for all of them, however many there are, and one wait: an
+// operation alone would ask for its head and its producer.
 #include "model/doubt.h"
 #include "store/postgres/arrays.h"
 #include "store/postgres/postgres_private.h"
 
 #include <unistd.h>
 
-#define HEAD_VERSION 18    // the column behind HEAD_COLUMNS
-#define OUTCOME_MS   30000 // to learn whether a commit whose answer was lost is there
+#define OUTCOME_MS 30000 // to learn whether a commit whose answer was lost is there
 
+int group_take(const struct session *session, int64_t row, uint64_t journal)
+{
+    struct postgres_store *store = postgres_store_of(&session->engine->base);
+    if (journal != store->sender) {
+        heads_contested(&store->tx.heads, row);
+        journal_want(&store->journal, journal, row);
+        return sql_outrun(store->sql);
+    }
+    // What this transaction has entered is later than what was entered before.
+    const struct ends *const known[] = {&store->journal.ends, &store->appends.entries};
+    for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+        const struct ends_log *log = ends_find(known[i], row);
+        if (log)
+            ends_merge(&store->appends.rows, log);
+    }
+    return 0;
+}
+
+// All that are in the way are noted before it is given up.
 static int take_heads(struct postgres_store *store, struct sql_statement *locked)
 {
-    int rc;
+    int rc, err = 0;
     while ((rc = sql_row(locked)) == 1) {
         struct catalogue_head found;
         int64_t row;
-        int err = catalogue_head_row(locked, &row, &found);
-        if (err < 0)
-            return err;
-        heads_take(&store->tx.heads, row, &found, (uint32_t)sql_u64(locked, HEAD_VERSION));
+        int bad = catalogue_head_row(locked, &row, &found);
+        if (bad < 0)
+            return bad;
+        if (found.journal != store->sender && heads_was_kept(&store->tx.heads, row))
+            heads_contested(&store->tx.heads, row);
+        if (found.journal != 0)
+            bad = group_take(&store->tx.session, row, found.journal);
+        if (bad == 0)
+            heads_take(&store->tx.heads, row, &found);
+        else
+            catalogue_head_release(&found);
+        err = err < 0 ? err : bad;
     }
-    return rc;
+    return rc < 0 ? rc : err;
 }
 
 static const struct store_append *named_append(const struct store_op *op)
@@ -36,17 +62,20 @@ static const struct store_append *named_append(const struct store_op *op)
 static int take_producers(struct postgres_store *store, const struct store_append **appends, size_t count,
                           struct sql_statement *find)
 {
-    const struct producer_state none = {0};
     struct heads *heads = &store->tx.heads;
     int rc;
     while ((rc = sql_row(find)) == 1) {
         struct producer_state state;
         const struct store_append *append = appends[sql_i64(find, 5) - 1];
         producer_row(find, &state);
+        journal_producer(&store->journal, append->row, append->producer, &state);
         heads_take_producer(heads, append->row, append->producer, &state);
     }
-    for (size_t i = 0; i < count && rc == 0; i++)
-        heads_take_producer(heads, appends[i]->row, appends[i]->producer, &none);
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        struct producer_state state = {0};
+        journal_producer(&store->journal, appends[i]->row, appends[i]->producer, &state);
+        heads_take_producer(heads, appends[i]->row, appends[i]->producer, &state);
+    }
     return rc;
 }
 
@@ -65,10 +94,20 @@ static void group_release(struct group *group)
     free(group->appends);
 }
 
-static void gather(struct group *group, struct store_op *const *ops, size_t count)
+static bool is_kept(struct heads *heads, const struct store_op *op)
+{
+    if (op->kind != STORE_APPEND)
+        return false;
+    const struct store_append *append = CONTAINER_OF(op, struct store_append, op);
+    return heads_kept(heads, append->row, append->producer);
+}
+
+static void gather(struct group *group, struct heads *heads, struct store_op *const *ops, size_t count)
 {
     group->appends = xcalloc(count + 1, sizeof(struct store_append *));
     for (size_t i = 0; i < count; i++) {
+        if (is_kept(heads, ops[i]))
+            continue;
         const struct store_append *append = named_append(ops[i]);
         if (store_op_row(ops[i]) != 0)
             array_add_i64(&group->locks, store_op_row(ops[i]));
@@ -91,56 +130,89 @@ static struct sql_statement *begins(struct postgres_store *store)
     return statement;
 }
 
-// What this server has left or read last of an append's row is likely to be true still.
-static bool can_guess(struct heads *heads, const struct store_op *op)
+// Brings home what this server has entered, as it is in the database: what it remembered is right no more.
+static int begin_anew(struct postgres_store *store)
 {
-    if (op->kind != STORE_APPEND)
-        return false;
-    const struct store_append *append = CONTAINER_OF(op, struct store_append, op);
-    return append->event_count == 0 && heads_guess(heads, append->row, append->producer) != 0;
+    struct journal *journal = &store->journal;
+    heads_lost(&store->tx.heads);
+    journal->connection = 0;
+    int err = journal_settle(store->sql, store->sender, (struct str){0}, false, &journal->settled);
+    if (err < 0)
+        return err;
+    journal_clear(journal);
+    journal->connection = sql_postgres_connection(store->sql);
+    return 0;
 }
 
-bool group_guess(struct postgres_store *store, struct store_op *const *ops, size_t count)
+// Brings home what is in the way of the operations, of one server after the other.
+static int settle_wanted(struct postgres_store *store)
 {
-    struct heads *heads = &store->tx.heads;
-    uint64_t connection = sql_postgres_connection(store->sql);
-    if (connection == 0 || connection != store->heads_connection) {
-        // Another server may give versions out again that were not flushed on this one.
-        heads_forget(heads);
-        store->heads_connection = connection;
+    struct journal *journal = &store->journal;
+    int err = 0;
+    while (journal->wanted_count > 0 && err == 0) {
+        CLEANUP(buf_release) struct buf rows = {0};
+        uint64_t sender = journal->wanted[0].sender, settled;
+        size_t others = 0;
+        for (size_t i = 0; i < journal->wanted_count; i++) {
+            if (journal->wanted[i].sender == sender)
+                array_add_i64(&rows, journal->wanted[i].row);
+            else
+                journal->wanted[others++] = journal->wanted[i];
+        }
+        journal->wanted_count = others;
+        array_end(&rows);
+        err = journal_settle(store->sql, sender, buf_str(&rows), false, &settled);
     }
-    bool guess = count > 0 && connection != 0;
-    for (size_t i = 0; i < count && guess; i++)
-        guess = can_guess(heads, ops[i]);
-    return guess;
+    journal->wanted_count = 0;
+    return err;
 }
 
-int group_commit_guess(struct postgres_store *store)
+int group_ready(struct postgres_store *store)
 {
-    CLEANUP(sql_reset) struct sql_statement *number = begins(store);
-    int err = appends_guess(&store->appends, store->sql, number, &store->tx.heads, transaction_now_ms(&store->tx));
-    return err < 0 ? err : sql_number(number, &store->transaction_id);
+    uint64_t connection = sql_postgres_connection(store->sql);
+    int err = connection == 0 || connection != store->journal.connection ? begin_anew(store) : 0;
+    return err < 0 ? err : settle_wanted(store);
+}
+
+// Whether what this server remembers is still so.
+static int check_begun(struct postgres_store *store, struct sql_statement *number)
+{
+    struct journal *journal = &store->journal;
+    int rc = sql_row(number);
+    if (rc <= 0)
+        return rc < 0 ? rc : ERR_INTERNAL;
+    store->transaction_id = sql_i64(number, 0);
+    if (sql_u64(number, 1) == journal->settled && sql_postgres_connection(store->sql) == journal->connection)
+        return 0;
+    journal->connection = 0;
+    engine_count(&store->engine, &store->engine.stats.journals_lost);
+    return sql_outrun(store->sql);
 }
 
 int group_begin(struct postgres_store *store, struct store_op *const *ops, size_t count)
 {
     CLEANUP(group_release) struct group group = {0};
     CLEANUP(sql_reset) struct sql_statement *number = begins(store);
+    gather(&group, &store->tx.heads, ops, count);
     CLEANUP(sql_reset) struct sql_statement *lock = sql_statement(store->sql, POSTGRES_EXECUTIONS_LOCK);
     CLEANUP(sql_reset) struct sql_statement *find = sql_statement(store->sql, POSTGRES_PRODUCERS_FIND);
-    gather(&group, ops, count);
+    bool locks = group.locks.len > 2;
     sql_bind_text(lock, 1, buf_str(&group.locks));
     sql_bind_text(find, 1, buf_str(&group.rows));
     sql_bind_text(find, 2, buf_str(&group.names));
     // What producers have is read by a statement of its own, whose view is younger than the locks.
     int err = sql_postgres_together(store->sql, SQL_POSTGRES_BEGIN, (struct sql_statement *[]){number, lock, find},
-                                    group.count > 0 ? 3 : 2);
+                                    !locks            ? 1
+                                    : group.count > 0 ? 3
+                                                      : 2);
     if (err == 0)
-        err = sql_number(number, &store->transaction_id);
-    if (err == 0)
+        err = check_begun(store, number);
+    if (err == 0 && locks)
         err = take_heads(store, lock);
     if (err == 0 && group.count > 0)
         err = take_producers(store, group.appends, group.count, find);
+    if (err == 0 && !locks && count > 0)
+        engine_count(&store->engine, &store->engine.stats.journaled);
     return err;
 }
 

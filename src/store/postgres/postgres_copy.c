@@ -6,6 +6,7 @@
 #include "store/copy/tables.h"
 #include "store/postgres/appends.h"
 #include "store/postgres/days.h"
+#include "store/postgres/journal.h"
 #include "store/postgres/statements.h"
 #include "store/schema/schema.h"
 #include "store/sql/postgres.h"
@@ -141,7 +142,7 @@ static const struct copy_kind postgres_kind = {
     .columns = "SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), "
                "coalesce(array_position(i.indkey::int2[], a.attnum), -1) + 1 "
                "FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND "
-               "a.attgenerated = '' "
+               "a.attgenerated = '' AND a.attname <> 'journal' "
                "LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary "
                "WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND c.relname = ?1 "
                "ORDER BY coalesce(array_position(i.indkey::int2[], a.attnum), 1000), a.attname COLLATE \"C\"",
@@ -220,6 +221,9 @@ int postgres_copy_from(const char *conninfo, struct copy_side **ret, struct buf 
         err = version_of(*ret, &version);
     if (err == 0)
         err = copy_source_check((*ret)->sql, (*ret)->name, version, ret_error);
+    // Of servers that were killed.
+    while (err == 0 && version > 0 && (err = journal_settle_left((*ret)->sql, 0)) == 1)
+        err = 0;
     return done(err, ret, ret_error);
 }
 

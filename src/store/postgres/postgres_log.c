@@ -14,8 +14,33 @@ void producer_row(struct sql_statement *found, struct producer_state *ret)
     };
 }
 
+// Of the writer, what its present transaction has entered is later than the journal.
+static bool ahead(const struct session *session, int64_t row, struct log_state *ret)
+{
+    struct postgres_store *store = postgres_store_of(&session->engine->base);
+    const struct ends_log *entered = session == &store->tx.session ? ends_find(&store->appends.entries, row) : NULL;
+    if (!entered)
+        return journal_end(&store->journal, row, ret);
+    *ret = entered->state;
+    return true;
+}
+
+// What is not in the journal any more is in its row.
+static void add_later(const struct session *session, int64_t row, struct str name, struct producer_state *state)
+{
+    struct postgres_store *store = postgres_store_of(&session->engine->base);
+    const struct producer_state *entered =
+        session == &store->tx.session ? ends_find_producer(&store->appends.entries, row, name) : NULL;
+    if (entered)
+        *state = *entered;
+    else
+        journal_producer(&store->journal, row, name, state);
+}
+
 static int producer(const struct session *session, int64_t row, struct str name, struct producer_state *ret)
 {
+    struct producer_state journaled = {0};
+    add_later(session, row, name, &journaled);
     CLEANUP(sql_reset) struct sql_statement *find = sql_statement(session->sql, POSTGRES_PRODUCER_FIND);
     sql_bind_i64(find, 1, row);
     sql_bind_text(find, 2, name);
@@ -23,6 +48,8 @@ static int producer(const struct session *session, int64_t row, struct str name,
     *ret = (struct producer_state){0};
     if (rc == 1)
         producer_row(find, ret);
+    if (journaled.sequence.next > 0 && (rc == 0 || journaled.last_sequence > ret->last_sequence))
+        *ret = journaled;
     return MIN(rc, 0);
 }
 
@@ -148,6 +175,8 @@ static int purge_end(struct transaction *tx, int64_t row)
 }
 
 const struct log_engine postgres_log = {
+    .ahead = ahead,
+    .take = group_take,
     .producer = producer,
     .read = postgres_read,
     .extents = extents,

@@ -11,7 +11,8 @@
 #define MERGE_PAUSE_MS 1000                  // between two looks when there was nothing to do
 #define MERGE_AGAIN_MS 60000                 // between two looks at a log that grows
 #define DAYS_PAUSE_MS  60000                 // between two looks at the days
-#define DAYS_TEST_MS   50                    // the same in tests that do not wait
+#define TEST_PAUSE_MS  50                    // the same in tests that do not wait
+#define LEFT_PAUSE_MS  2000                  // between two looks for journals that were left
 #define LEVEL_FINAL    6
 #define LEVEL_TAIL     3 // for chunks that are merged again later
 
@@ -31,7 +32,8 @@ struct merging {
     size_t count;
     bool more; // there is another slice of this log to look at
     uint64_t days_from_ms;
-    bool days_failed; // and that was said
+    uint64_t left_from_ms; // when to look for journals that were left
+    bool days_failed;      // and that was said
 };
 
 // --- What there is
@@ -224,7 +226,7 @@ static void tend_days(struct merging *it)
     uint64_t now_ms = clock_mono_ms();
     if (now_ms < it->days_from_ms)
         return;
-    it->days_from_ms = now_ms + (store->merge_always ? DAYS_TEST_MS : DAYS_PAUSE_MS);
+    it->days_from_ms = now_ms + (store->merge_always ? TEST_PAUSE_MS : DAYS_PAUSE_MS);
     int err =
         days_tend(it->sql, store->engine.now_ms ? session_now_ms(&store->tx.session) : 0, store->engine.base.logger);
     bool failed = err < 0 && !sql_again(it->sql) && err != ERR_UNAVAILABLE;
@@ -235,6 +237,19 @@ static void tend_days(struct merging *it)
                   LOG_S("what_to_do", "let the server's role own the tables and create others beside them"));
     }
     it->days_failed = failed;
+}
+
+// --- Journals
+
+// Of servers that were killed, or stand still.
+static int settle_left(struct merging *it)
+{
+    uint64_t now_ms = clock_mono_ms();
+    if (now_ms < it->left_from_ms)
+        return 0;
+    it->left_from_ms = now_ms + (it->store->merge_always ? TEST_PAUSE_MS : LEFT_PAUSE_MS);
+    int rc = journal_settle_left(it->sql, JOURNAL_LEFT_MS);
+    return MIN(rc, 0);
 }
 
 // --- The thread
@@ -262,6 +277,7 @@ void *postgres_merger_main(void *arg)
         int rc = it->sql ? 0 : sql_postgres_open(store->conninfo, postgres_texts, &it->sql, &reason);
         if (rc == 0)
             tend_days(it);
+        rc = rc < 0 ? rc : settle_left(it);
         rc = rc < 0 ? rc : merge_one(it);
         // What is in the way, or away, is tried again.
         pause = rc < 0 ? POSTGRES_RETRY_MS : rc == 1 ? 0 : store->merge_always ? 1 : MERGE_PAUSE_MS;

@@ -20,10 +20,10 @@ struct postgres_store {
     struct sql *sql;
     struct transaction tx;
     struct appends appends;
-    uint64_t heads_connection; // on which the heads that are kept were read and written
-    uint64_t transaction;      // the number of the present one, by this server's count
-    int64_t transaction_id;    // by the database's, for `news` and as the version of rows
-    bool purging;              // there may be rows in `purging` or `purging_accounts`
+    struct journal journal;
+    uint64_t transaction;   // the number of the present one, by this server's count
+    int64_t transaction_id; // by the database's, for `news`
+    bool purging;           // there may be rows in `purging` or `purging_accounts`
     uint64_t background_from_ms;
     uint64_t purging_from_ms; // when to look again whether there are: some are not due at once
 
@@ -56,14 +56,14 @@ static inline void postgres_cond_init(pthread_cond_t *cond) // by the monotonic 
 
 void producer_row(struct sql_statement *found, struct producer_state *ret); // of PRODUCER_COLUMNS
 
+// --- Writer's thread
+// Before a transaction: what this server remembers is right, and what was in the way of the last try is brought home.
+int group_ready(struct postgres_store *store);
 // Begins the transaction of a group of operations: numbers it, locks what they name, in one order for everybody, and
-// reads what they will need of it: heads, and the states of producers. Writer's thread.
+// reads what they will need of it: heads, and the states of producers. Nothing of that for appends to logs that are
+// kept. ERR_UNAVAILABLE with sql_again: what was remembered is not right, or a journal is in the way (group_ready).
 int group_begin(struct postgres_store *store, struct store_op *const *ops, size_t count);
-// Whether a group may be a guess: nothing but appends to logs that are known from before. It is then applied without a
-// transaction of the database, and sent by the next function. Writer's thread.
-bool group_guess(struct postgres_store *store, struct store_op *const *ops, size_t count);
-// Sends it, and waits for its COMMIT. Errors as of appends_guess.
-int group_commit_guess(struct postgres_store *store);
+int group_take(const struct session *session, int64_t row, uint64_t journal); // log_engine.take
 // After the answer to its COMMIT was lost: whether it is there. Asks for up to half a minute; if nobody can tell by
 // then, it may be there later, and counts as not there: what is sent again by who can is known by its numbers. Blocks.
 int group_committed(struct postgres_store *store);

@@ -31,6 +31,18 @@ static void forget(struct postgres_reading *reading)
     reading->count = 0;
 }
 
+// A server's journal may be ahead of the row. Then its chunks say where a log ends.
+static int end_of_chunks(struct sql *sql, int64_t row, uint64_t *ret)
+{
+    CLEANUP(sql_reset) struct sql_statement *last = sql_statement_of(sql, POSTGRES_CHUNK_AT, log_part(row));
+    sql_bind_i64(last, 1, row);
+    sql_bind_u64(last, 2, INT64_MAX);
+    int rc = sql_row(last);
+    if (rc == 1)
+        *ret = MAX(*ret, sql_u64(last, 0) + sql_u64(last, 1));
+    return MIN(rc, 0);
+}
+
 static int begin(struct reading *base)
 {
     struct store_read *read = base->read;
@@ -38,7 +50,10 @@ static int begin(struct reading *base)
     int err = sql_begin(base->session->sql, SQL_READ);
     if (err < 0)
         return err;
-    return catalogue_execution_extent(base->session->sql, read->row, &read->ret_next, &read->ret_first_sequence);
+    uint64_t journal;
+    err =
+        catalogue_execution_extent(base->session->sql, read->row, &read->ret_next, &read->ret_first_sequence, &journal);
+    return err < 0 || journal == 0 ? err : end_of_chunks(base->session->sql, read->row, &read->ret_next);
 }
 
 static void end(struct reading *base)

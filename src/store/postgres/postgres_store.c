@@ -55,6 +55,7 @@ static void postgres_free(struct store *base)
     stop_threads(store);
     transaction_release(&store->tx);
     appends_release(&store->appends);
+    journal_release(&store->journal);
     if (store->sql)
         sql_free(&store->sql);
     free(store->conninfo);
@@ -87,7 +88,8 @@ static struct postgres_store *store_new(const struct postgres_options *options)
     store->appends.event_rows = options->event_rows;
     pthread_mutex_init(&store->merger_mutex, NULL);
     postgres_cond_init(&store->merger_wake);
-    store->sender = peers_sender();
+    store->sender = store->appends.sender = peers_sender();
+    journal_init(&store->journal);
     store->merge_always = options->merge_always;
     return store;
 }

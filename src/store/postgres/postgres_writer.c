@@ -11,7 +11,9 @@
 
 #define TRIES_MAX           50 // of one transaction, while others are in the way
 #define BACKGROUND_PAUSE_MS 1000
-#define BACKGROUND_REST_MS  20    // while there is other work, which it would keep from being guessed
+#define BACKGROUND_REST_MS  20    // while there is other work
+#define HOME_AT_ONCE        128   // logs that a transaction brings home beside its operations
+#define HOME_IDLE           1024  // and without any
 #define PURGING_PAUSE_MS    60000 // until it is looked for what was not due before
 
 // --- One transaction
@@ -21,19 +23,11 @@ static int background_work(struct postgres_store *store)
     return store->purging ? purge_slice(&store->tx, PURGE_AT_ONCE, &store->purging) : summaries_apply(&store->tx);
 }
 
-// A guess stands only for records that are written under its condition. What is refused or repeated is looked up.
-static int apply_guess(struct postgres_store *store, struct store_op *const *ops, size_t count)
-{
-    int err = 0;
-    for (size_t i = 0; i < count && err == 0; i++)
-        err = commit_op(&store->tx, ops[i]);
-    return err < 0 || store->tx.change_count == count ? err : ERR_CONFLICT;
-}
-
-static int apply_all(struct postgres_store *store, struct store_op *const *ops, size_t count, bool background)
+static int apply(struct postgres_store *store, struct store_op *const *ops, size_t count, bool background)
 {
     int err = group_begin(store, ops, count);
     for (size_t i = 0; i < count && err == 0; i++) {
+        heads_trust(&store->tx.heads, ops[i]->kind == STORE_APPEND);
         err = commit_op(&store->tx, ops[i]);
         // A statement that was refused there has ended the transaction; nothing else can be done in it.
         if (err == 0 && sql_postgres_failed(store->sql))
@@ -45,12 +39,16 @@ static int apply_all(struct postgres_store *store, struct store_op *const *ops, 
 }
 
 // `again`: it is not there, and may be tried once more.
-static int commit(struct postgres_store *store, bool guess, bool *again)
+static int commit(struct postgres_store *store, size_t count, bool *again)
 {
-    int err =
-        guess ? group_commit_guess(store) : appends_commit(&store->appends, store->sql, transaction_now_ms(&store->tx));
-    *again = guess || sql_again(store->sql);
-    if (err != ERR_UNAVAILABLE || sql_again(store->sql))
+    struct transaction *tx = &store->tx;
+    struct appends *appends = &store->appends;
+    journal_bring_home(&store->journal, &appends->rows, &appends->entries, count > 0 ? HOME_AT_ONCE : HOME_IDLE,
+                       clock_mono_ms());
+    appends->needed_from = journal_needed_from(&store->journal, &appends->rows, store->transaction);
+    int err = appends_commit(appends, store->sql, &tx->heads, store->transaction, transaction_now_ms(tx));
+    *again = sql_again(store->sql);
+    if (err != ERR_UNAVAILABLE || *again)
         return err;
     int rc = group_committed(store);
     *again = rc == 0;
@@ -66,28 +64,19 @@ static void publish(struct postgres_store *store)
     summary_cache_feed(store->engine.summaries, tx->changes, tx->change_count);
 }
 
-static void count_guess(struct engine *engine, bool right)
-{
-    pthread_mutex_lock(&engine->stats_mutex);
-    *(right ? &engine->stats.guesses : &engine->stats.wrong_guesses) += 1;
-    pthread_mutex_unlock(&engine->stats_mutex);
-}
-
-// `again`: another transaction was in the way, or a guess was wrong. What it was about is then not known any more.
+// `again`: another transaction was in the way, or what was remembered was wrong.
 static int transact_once(struct postgres_store *store, struct store_op *const *ops, size_t count, bool background,
                          bool *again)
 {
     uint64_t start = clock_mono_ns();
-    bool guess = !background && group_guess(store, ops, count);
-    heads_begin(&store->tx.heads, guess);
-    int err = guess ? apply_guess(store, ops, count) : apply_all(store, ops, count, background);
-    *again = guess || sql_again(store->sql);
+    int err = group_ready(store);
+    heads_begin(&store->tx.heads);
+    err = err < 0 ? err : apply(store, ops, count, background);
+    *again = sql_again(store->sql);
     if (err == 0)
-        err = commit(store, guess, again);
-    if (guess)
-        count_guess(&store->engine, err == 0);
+        err = commit(store, count, again);
     if (err == 0)
-        appends_committed(&store->appends, &store->tx.heads, (uint64_t)store->transaction_id);
+        appends_committed(&store->appends, &store->tx.heads, &store->journal, store->transaction);
     appends_reset(&store->appends, err == 0);
     if (err < 0) {
         CLEANUP(free_ptr) char *reason = sql_reason(store->sql);
@@ -181,6 +170,18 @@ static void commit_group(struct postgres_store *store, struct store_op **ops, si
 
 // --- The thread
 
+// Whether there is something to do besides operations.
+static bool work_waits(struct postgres_store *store, uint64_t now_ms)
+{
+    return journal_due(&store->journal, now_ms) || background_waits(store, now_ms);
+}
+
+static uint64_t idle_until_ms(const struct postgres_store *store, uint64_t now_ms)
+{
+    uint64_t until_ms = store->background_from_ms > now_ms ? store->background_from_ms : store->purging_from_ms;
+    return MIN(until_ms, journal_due_ms(&store->journal));
+}
+
 // Waits until there is something to do. Returns false when the store is closing and nothing is left.
 static bool next_group(struct postgres_store *store, struct store_op **ops, size_t *ret_count)
 {
@@ -188,10 +189,9 @@ static bool next_group(struct postgres_store *store, struct store_op **ops, size
     pthread_mutex_lock(&queues->mutex);
     queues_gather(queues);
     uint64_t now_ms = clock_mono_ms();
-    bool work = background_waits(store, now_ms) || queues->writer.count > 0;
-    uint64_t until_ms = store->background_from_ms > now_ms ? store->background_from_ms : store->purging_from_ms;
+    bool work = work_waits(store, now_ms) || queues->writer.count > 0;
     if (!work && !queues->stopping)
-        queues_wait(queues, until_ms - now_ms);
+        queues_wait(queues, idle_until_ms(store, now_ms) - now_ms);
     *ret_count = queues_take(queues, ops);
     bool go_on = *ret_count > 0 || !queues->stopping;
     pthread_mutex_unlock(&queues->mutex);
@@ -204,8 +204,11 @@ void *postgres_writer_main(void *arg)
     struct store_op **ops = xmalloc(GROUP_OPS_MAX * sizeof(struct store_op *));
     size_t count;
     while (next_group(store, ops, &count))
-        if (count > 0 || background_waits(store, clock_mono_ms()))
+        if (count > 0 || work_waits(store, clock_mono_ms()))
             commit_group(store, ops, count);
+    store->journal.ends_now = true;
+    for (int err = 0; err == 0 && journal_due(&store->journal, 0);)
+        err = transact(store, NULL, 0, false);
     free(ops);
     return NULL;
 }

@@ -27,26 +27,50 @@
     X(META_DELETE, "DELETE FROM meta WHERE name = ?1")                                                                 \
     /* All that a transaction will change, in one order for everybody. The list is read once: in a plan that goes      \
        through the table it was read again for each row, for a minute with 5,000 of 10,000. */                         \
-    X(EXECUTIONS_LOCK, "SELECT " HEAD_COLUMNS ", CAST(CAST(xmin AS text) AS bigint) FROM executions WHERE id = "       \
+    X(EXECUTIONS_LOCK, "SELECT " HEAD_COLUMNS "FROM executions WHERE id = "                                            \
                        "ANY(CAST((SELECT CAST(?1 AS bigint[])) AS bigint[])) ORDER BY id FOR UPDATE")                  \
-    /* The first of each transaction. */                                                                               \
-    X(WRITER_BEGINS, "INSERT INTO writers(sender, number, touched_ms) VALUES(?1, ?2, {now_ms}) ON CONFLICT(sender) "   \
+    /* The first of each transaction. Another `settled` than is known: others have brought this server's journal home. \
+     */                                                                                                                \
+    X(WRITER_BEGINS, "INSERT INTO writers(sender, number, touched_ms, settled) VALUES(?1, ?2, {now_ms}, {now_ms}) ON " \
+                     "CONFLICT(sender) "                                                                               \
                      "DO UPDATE SET number = excluded.number, touched_ms = excluded.touched_ms "                       \
-                     "RETURNING pg_current_xact_id()::text::bigint")                                                   \
+                     "RETURNING pg_current_xact_id()::text::bigint, settled")                                          \
     /* Waits for whoever has the row, also if it is not there yet for others. */                                       \
     X(WRITER_NUMBER, "INSERT INTO writers(sender, number, touched_ms) VALUES(?1, 0, {now_ms}) ON CONFLICT(sender) "    \
                      "DO UPDATE SET touched_ms = excluded.touched_ms RETURNING number")                                \
-    X(WRITERS_FORGET, "DELETE FROM writers WHERE touched_ms < {now_ms} - ?1")                                          \
+    X(WRITERS_FORGET, "DELETE FROM writers WHERE touched_ms < {now_ms} - ?1 AND NOT EXISTS "                           \
+                      "(SELECT FROM journals j WHERE j.sender = writers.sender)")                                      \
     X(EXECUTIONS_APPENDED,                                                                                             \
-      "UPDATE executions SET next_sequence = x.next, digest = x.digest, message_bytes = x.bytes FROM "                 \
-      "unnest(CAST(?1 AS bigint[]), CAST(?2 AS bigint[]), CAST(?3 AS bigint[]), CAST(?4 AS bigint[])) "                \
-      "AS x(id, next, digest, bytes) WHERE executions.id = x.id")                                                      \
-    /* The same, of those rows that are as this server has left or read them. */                                       \
-    X(EXECUTIONS_GUESSED,                                                                                              \
-      "UPDATE executions SET next_sequence = x.next, digest = x.digest, message_bytes = x.bytes FROM "                 \
+      "UPDATE executions SET next_sequence = x.next, digest = x.digest, message_bytes = x.bytes, journal = x.journal " \
+      "FROM "                                                                                                          \
       "unnest(CAST(?1 AS bigint[]), CAST(?2 AS bigint[]), CAST(?3 AS bigint[]), CAST(?4 AS bigint[]), "                \
-      "CAST(?5 AS xid[])) AS x(id, next, digest, bytes, version) WHERE executions.id = x.id AND "                      \
-      "executions.xmin = x.version RETURNING executions.id")                                                           \
+      "CAST(?5 AS bigint[])) AS x(id, next, digest, bytes, journal) WHERE executions.id = x.id")                       \
+    X(JOURNAL_ADD, "INSERT INTO journals(sender, number, body) VALUES(?1, ?2, ?3)")                                    \
+    X(JOURNAL_HOLD, "INSERT INTO writers(sender, number, touched_ms, settled) VALUES(?1, 0, {now_ms}, {now_ms}) "      \
+                    "ON CONFLICT(sender) DO UPDATE SET settled = writers.settled + 1 RETURNING settled")               \
+    X(JOURNAL_LIST, "SELECT body FROM journals WHERE sender = ?1 ORDER BY number")                                     \
+    X(JOURNAL_LOCK, "SELECT id FROM executions WHERE id = ANY(CAST((SELECT CAST(?1 AS bigint[])) AS bigint[])) "       \
+                    "ORDER BY id FOR UPDATE")                                                                          \
+    /* A journal may have what was written to the row since. */                                                        \
+    X(JOURNAL_HEADS, "UPDATE executions SET next_sequence = x.next, digest = x.digest, message_bytes = x.bytes FROM "  \
+                     "unnest(CAST(?1 AS bigint[]), CAST(?2 AS bigint[]), CAST(?3 AS bigint[]), CAST(?4 AS bigint[])) " \
+                     "AS x(id, next, digest, bytes) WHERE executions.id = x.id AND executions.journal = ?5 AND "       \
+                     "executions.next_sequence < x.next")                                                              \
+    X(JOURNAL_STATES,                                                                                                  \
+      "INSERT INTO producers(execution, producer, next, last_hash, last_counter, last_sequence, digest) SELECT x.* "   \
+      "FROM unnest(CAST(?1 AS bigint[]), CAST(?2 AS text[]), CAST(?3 AS bigint[]), CAST(?4 AS bigint[]), "             \
+      "CAST(?5 AS bigint[]), CAST(?6 AS bigint[]), CAST(?7 AS bigint[])) AS x(execution, producer, next, last_hash, "  \
+      "last_counter, last_sequence, digest) JOIN executions e ON e.id = x.execution AND e.journal = ?8 "               \
+      "ON CONFLICT(execution, producer) DO UPDATE "                                                                    \
+      "SET next = excluded.next, last_hash = excluded.last_hash, last_counter = excluded.last_counter, "               \
+      "last_sequence = excluded.last_sequence, digest = excluded.digest WHERE producers.last_sequence < "              \
+      "excluded.last_sequence")                                                                                        \
+    X(JOURNAL_LEAVE, "UPDATE executions SET journal = 0 WHERE id = ANY(CAST((SELECT CAST(?1 AS bigint[])) AS "         \
+                     "bigint[])) AND journal = ?2")                                                                    \
+    X(JOURNAL_FORGET, "DELETE FROM journals WHERE sender = ?1 AND number < ?2")                                        \
+    X(JOURNAL_LEFT, "SELECT w.sender FROM writers w WHERE w.touched_ms <= {now_ms} - ?1 AND EXISTS (SELECT FROM "      \
+                    "journals j WHERE j.sender = w.sender) LIMIT 1")                                                   \
+    X(EXECUTION_EXTENT, "SELECT next_sequence, first_sequence, purged, journal FROM executions WHERE id = ?1")         \
     X(PRODUCER_FIND, "SELECT " PRODUCER_COLUMNS " FROM producers p WHERE execution = ?1 AND producer = ?2")            \
     X(PRODUCERS_FIND,                                                                                                  \
       "SELECT " PRODUCER_COLUMNS ", x.number FROM unnest(CAST(?1 AS bigint[]), CAST(?2 AS text[])) WITH ORDINALITY "   \

@@ -51,8 +51,8 @@ static void heard(void *arg, const struct store_news *news)
 static const size_t sums[] = {
     SUM(commits),       SUM(mutations), SUM(records),        SUM(commit_ns_sum),      SUM(bytes),
     SUM(wal_lost),      SUM(queue),     SUM(fsync_ns_sum),   SUM(read_ns_sum),        SUM(seals),
-    SUM(summaries),     SUM(guesses),   SUM(summary_chunks), SUM(seals_with_records), SUM(sealed_records),
-    SUM(wrong_guesses),
+    SUM(summaries),     SUM(journaled), SUM(summary_chunks), SUM(seals_with_records), SUM(sealed_records),
+    SUM(journals_lost),
 };
 #undef SUM
 

@@ -44,6 +44,12 @@
     X(json, "TEXT", "json")                                                                                         \
     /* Of an execution: its log has so much that a limit may have been passed. */                                   \
     X(is_long, "(next_sequence - first_sequence > 1000 OR message_bytes - cut_bytes > 65536)", "is_long")           \
+    /* Of an execution: the server whose journal may be ahead of its row, 0 if none; where its log ends then (of    \
+       executions e); and, in an UPDATE, nobody's from its seal ($3) on. */                                         \
+    X(journal, "0", "journal")                                                                                      \
+    X(next_sequence, "e.next_sequence",                                                                             \
+      "CASE WHEN e.journal = 0 THEN e.next_sequence ELSE greatest(e.next_sequence, log_end(e.id)) END")             \
+    X(journal_closed, "", ", journal = CASE WHEN CAST($3 AS bigint) = 0 THEN journal ELSE 0 END")                   \
     /* Milliseconds since 1970, by the clock of whoever runs the statements. */                                     \
     X(now_ms, "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",                                         \
       "(extract(epoch FROM clock_timestamp()) * 1000)::bigint")                                                     \

@@ -6,7 +6,7 @@
 
 void heads_init(struct heads *heads, const struct session *session)
 {
-    *heads = (struct heads){.session = session};
+    *heads = (struct heads){.session = session, .term = 1};
     map_init(&heads->map);
     list_init(&heads->lru);
     list_init(&heads->touched);
@@ -25,22 +25,27 @@ static void head_drop(struct heads *heads, struct head *head)
     free(head);
 }
 
-void heads_forget(struct heads *heads)
+void heads_release(struct heads *heads)
 {
     LIST_FOR_EACH_SAFE(it, next, &heads->lru)
         head_drop(heads, CONTAINER_OF(it, struct head, lru));
-}
-
-void heads_release(struct heads *heads)
-{
-    heads_forget(heads);
     map_release(&heads->map);
 }
 
-void heads_begin(struct heads *heads, bool guesses)
+void heads_begin(struct heads *heads)
 {
     heads->round++;
-    heads->guesses = guesses;
+    heads->trusts = false;
+}
+
+void heads_trust(struct heads *heads, bool trusts)
+{
+    heads->trusts = trusts;
+}
+
+void heads_lost(struct heads *heads)
+{
+    heads->term++;
 }
 
 struct store_change head_change(const struct head *head)
@@ -100,26 +105,55 @@ static struct head *head_known(const struct heads *heads, int64_t row)
     return node ? CONTAINER_OF(node, struct head, node) : NULL;
 }
 
-// What may be out of date is dropped.
+static bool head_is_right(const struct heads *heads, const struct head *head)
+{
+    return head->round == heads->round || (heads->trusts && head->kept == heads->term);
+}
+
 static struct head *head_find(struct heads *heads, int64_t row)
 {
     struct head *head = head_known(heads, row);
-    if (!head || heads->guesses || head->round == heads->round)
-        return head;
-    head_drop(heads, head);
-    return NULL;
+    return head && head_is_right(heads, head) ? head : NULL;
 }
 
-static struct head *head_add(struct heads *heads, int64_t row, const struct catalogue_head *found)
+bool head_is_trusted(const struct heads *heads, const struct head *head)
 {
-    const struct session *session = heads->session;
-    const struct log_engine *log = session->engine->log;
+    return head->round != heads->round;
+}
+
+static struct head *head_new(struct heads *heads, int64_t row, const struct catalogue_head *found)
+{
     struct head *head = xcalloc(1, sizeof(*head));
     head->row = row;
-    head->round = heads->round;
     head->account = found->account;
     head->batch_id = found->batch_id;
     head->workflow_id = found->workflow_id;
+    list_init(&head->lru);
+    list_init(&head->touched);
+    map_insert(&heads->map, &head->node, str_n((const char *)&head->row, sizeof(head->row)));
+    return head;
+}
+
+// Whose names the present transaction has told already.
+static struct head *head_again(struct head *head, struct catalogue_head *found)
+{
+    catalogue_head_release(found);
+    return head;
+}
+
+// Takes what was read. What may be out of date is dropped.
+static struct head *head_read(struct heads *heads, int64_t row, struct catalogue_head *found)
+{
+    const struct session *session = heads->session;
+    const struct log_engine *log = session->engine->log;
+    struct head *head = head_known(heads, row);
+    if (head && list_empty(&head->touched)) {
+        head_drop(heads, head);
+        head = NULL;
+    }
+    head = head ? head_again(head, found) : head_new(heads, row, found);
+    head->round = heads->round;
+    head->kept = 0;
     head->sequence.purged = found->purged;
     head->state = found->log;
     head->first_sequence = found->first_sequence;
@@ -128,9 +162,6 @@ static struct head *head_add(struct heads *heads, int64_t row, const struct cata
     if (log->ahead && log->ahead(session, head->row, &ahead) && ahead.next > head->state.next)
         head->state = ahead;
     head->sequence.next = head->state.next;
-    list_init(&head->lru);
-    list_init(&head->touched);
-    map_insert(&heads->map, &head->node, str_n((const char *)&head->row, sizeof(head->row)));
     return head;
 }
 
@@ -142,16 +173,12 @@ static void head_touch(struct heads *heads, struct head *head)
         list_push_back(&heads->touched, &head->touched);
 }
 
-void heads_take(struct heads *heads, int64_t row, const struct catalogue_head *found, uint32_t version)
+void heads_take(struct heads *heads, int64_t row, struct catalogue_head *found)
 {
-    if (!head_find(heads, row)) {
-        struct head *head = head_add(heads, row, found);
-        head->version = version;
-        head_touch(heads, head);
-        return;
-    }
-    free(found->batch_id);
-    free(found->workflow_id);
+    if (head_find(heads, row))
+        catalogue_head_release(found);
+    else
+        head_touch(heads, head_read(heads, row, found));
 }
 
 int heads_get(struct heads *heads, int64_t row, struct head **ret)
@@ -160,9 +187,14 @@ int heads_get(struct heads *heads, int64_t row, struct head **ret)
     *ret = head_find(heads, row);
     if (!*ret) {
         int err = catalogue_execution_head(heads->session->sql, row, &found);
+        if (err == 0 && found.journal != 0) {
+            err = heads->session->engine->log->take(heads->session, row, found.journal);
+            if (err < 0)
+                catalogue_head_release(&found);
+        }
         if (err < 0)
             return err;
-        *ret = head_add(heads, row, &found);
+        *ret = head_read(heads, row, &found);
     }
     head_touch(heads, *ret);
     return 0;
@@ -227,21 +259,37 @@ static bool rests(struct heads *heads, int64_t row)
     return true;
 }
 
-uint32_t heads_guess(struct heads *heads, int64_t row, struct str producer)
+static bool goes_on(const struct head *head)
 {
-    if (rests(heads, row))
-        return 0;
-    const struct head *head = head_known(heads, row);
-    bool known = head && head->sequence.status == STATUS_RUNNING && !head->sequence.sealed && !head->sequence.purged &&
-                 (producer.len == 0 || producer_find(head, producer));
-    return known ? head->version : 0;
+    return head->sequence.status == STATUS_RUNNING && !head->sequence.sealed && !head->sequence.purged;
 }
 
-void heads_written(struct heads *heads, int64_t row, uint32_t version)
+bool heads_kept(struct heads *heads, int64_t row, struct str producer)
+{
+    if (rests(heads, row))
+        return false;
+    const struct head *head = head_known(heads, row);
+    return head && head->kept == heads->term && goes_on(head) && (producer.len == 0 || producer_find(head, producer));
+}
+
+bool heads_was_kept(const struct heads *heads, int64_t row)
+{
+    const struct head *head = head_known(heads, row);
+    return head && head->kept != 0;
+}
+
+bool heads_may_keep(struct heads *heads, int64_t row)
+{
+    const struct head_contested *slot = contested_slot(heads, row);
+    const struct head *head = head_known(heads, row);
+    return head && goes_on(head) && !(slot->row == row && slot->rests > 0);
+}
+
+void heads_written(struct heads *heads, int64_t row, bool kept)
 {
     struct head *head = head_known(heads, row);
     if (head)
-        head->version = version;
+        head->kept = kept ? heads->term : 0;
 }
 
 void heads_committed(struct heads *heads)

@@ -1,7 +1,7 @@
 // The writer's cache of executions: what numbering needs, including the changes of the present transaction. After a
 // rollback the changed ones are dropped, and read again when they are needed. Where others write to the store, too,
-// what was read in an earlier transaction is read again, unless the present one is a guess. For the writer's thread
-// only.
+// what was read in an earlier transaction is read again, unless it is kept: nobody else changes it without this server
+// noticing. For the writer's thread only.
 #pragma once
 
 #include "store/engine/engine.h"
@@ -15,7 +15,7 @@ struct head {
     struct map_node node;
     struct list_node lru, touched; // touched: linked to itself unless changed since the last commit
     uint64_t round;                // of heads_begin, in which it was read
-    uint32_t version;              // of the row, as it was read or written last; 0: not known
+    uint64_t kept;                 // the term in which it has been so; 0: it is not kept
     int64_t row;                   // key of the map
     int64_t account;
     char *batch_id, *workflow_id;  // may be NULL
@@ -32,7 +32,7 @@ struct head {
 #define HEADS_CONTESTED 256
 struct head_contested {
     int64_t row;
-    unsigned rests; // so many times it is not guessed
+    unsigned rests; // so many times it is not kept
 };
 
 struct heads {
@@ -41,7 +41,8 @@ struct heads {
     struct list_node touched;
     const struct session *session;
     uint64_t round;
-    bool guesses;                                     // what was read in earlier rounds is taken as it is
+    uint64_t term;                                    // from 1; it ends when all that was kept is lost
+    bool trusts;                                      // heads that are kept are taken as they are
     struct head_contested contested[HEADS_CONTESTED]; // by row
 };
 
@@ -53,25 +54,28 @@ void head_set_outcome(struct head *head, const struct outcome *outcome);
 void heads_init(struct heads *heads, const struct session *session);
 void heads_release(struct heads *heads);
 
-// --- Where others write to the store, too. Otherwise none of these is called.
-// Before each transaction. `guesses`: what is applied to what is known from before goes to the database under the
-// condition that the rows still have these versions. Otherwise rows are locked and read.
-void heads_begin(struct heads *heads, bool guesses);
-// The version of a row that can be guessed, together with the state of this producer of it (empty: anonymous): a log
-// that is running and known. 0 if not.
-uint32_t heads_guess(struct heads *heads, int64_t row, struct str producer);
-// Somebody else has changed it, and may do so again: it is not guessed the next 32 times. A wrong guess costs all of
-// its group.
+// --- Where others write to the store, too. Otherwise none of these is called, and all that is known is right.
+void heads_begin(struct heads *heads); // before each transaction
+// Before each operation: whether it may rely on heads that are kept. Otherwise they are read again.
+void heads_trust(struct heads *heads, bool trusts);
+// Whether an append by this producer (empty: anonymous) needs nothing of the database: a log that is running, known and
+// kept. False also for those that rest.
+bool heads_kept(struct heads *heads, int64_t row, struct str producer);
+bool heads_was_kept(const struct heads *heads, int64_t row); // until it is read again
+bool head_is_trusted(const struct heads *heads, const struct head *head); // it was not read in this transaction
+// Others have changed it, and may do so again: it is not kept the next 32 times. To win it back costs both a
+// transaction.
 void heads_contested(struct heads *heads, int64_t row);
-void heads_written(struct heads *heads, int64_t row, uint32_t version); // by the transaction that was committed
-void heads_forget(struct heads *heads);                                 // all. Outside of a transaction
+bool heads_may_keep(struct heads *heads, int64_t row);           // as the present transaction leaves it
+void heads_written(struct heads *heads, int64_t row, bool kept); // by the transaction that was committed
+void heads_lost(struct heads *heads);                            // nothing is kept any more
 
 // ---
 // Returns the head, marked as touched; valid until the end of the transaction. ERR_NOT_FOUND, or a database error.
 int heads_get(struct heads *heads, int64_t row, struct head **ret);
 // Takes what was read and locked in this transaction, so that it is not read one by one: the head, whose texts become
-// its own, with the version of its row, and the state of one of its producers. Nothing happens if it is known already.
-void heads_take(struct heads *heads, int64_t row, const struct catalogue_head *found, uint32_t version);
+// its own, and the state of one of its producers. Nothing happens if it was read in this transaction already.
+void heads_take(struct heads *heads, int64_t row, struct catalogue_head *found);
 void heads_take_producer(struct heads *heads, int64_t row, struct str producer, const struct producer_state *state);
 // Returns the state of the producer in it; zero if it is new. Valid until the next call for the same head.
 int heads_producer(struct heads *heads, struct head *head, struct str producer, struct head_producer **ret);

@@ -79,7 +79,7 @@ static bool catch_up_one(struct merge_fold *fold, struct db *db, size_t *raw)
 static void catch_up(struct merge_fold *fold, struct db *db, uint64_t first)
 {
     uint64_t next, kept_from;
-    if (fold->summary.next >= first || catalogue_execution_extent(db->sql, fold->row, &next, &kept_from) < 0)
+    if (fold->summary.next >= first || catalogue_execution_extent(db->sql, fold->row, &next, &kept_from, NULL) < 0)
         return;
     summary_skip(&fold->summary, kept_from);
     size_t raw = 0;

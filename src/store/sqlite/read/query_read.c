@@ -165,7 +165,7 @@ static int begin(struct reading *base)
         hot_pieces(hot, read->row, read->from, read->backward, reading->pieces, ARRAY_LEN(reading->pieces));
     int err = db_run(db_statement(reading->db, STATEMENT_BEGIN_READ));
     if (err == 0)
-        err = catalogue_execution_extent(reading->db->sql, read->row, &read->ret_next, &read->ret_first_sequence);
+        err = catalogue_execution_extent(reading->db->sql, read->row, &read->ret_next, &read->ret_first_sequence, NULL);
     read->ret_next = MAX(read->ret_next, state.next);
     return err;
 }
