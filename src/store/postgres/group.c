@@ -7,7 +7,8 @@
 
 #include <unistd.h>
 
-#define OUTCOME_MS 30000 // to learn whether a commit whose answer was lost is there
+#define SETTLE_TRIES 4
+#define OUTCOME_MS   30000 // to learn whether a commit whose answer was lost is there
 
 int group_take(const struct session *session, int64_t row, uint64_t journal)
 {
@@ -130,18 +131,37 @@ static struct sql_statement *begins(struct postgres_store *store)
     return statement;
 }
 
-// Brings home what this server has entered, as it is in the database: what it remembered is right no more.
+// What this server remembered is right no more. What it has entered is brought home, as it is in the database. What is
+// lost with a connection meanwhile was done or not, and nothing is done twice.
 static int begin_anew(struct postgres_store *store)
 {
     struct journal *journal = &store->journal;
     heads_lost(&store->tx.heads);
     journal->connection = 0;
-    int err = journal_settle(store->sql, store->sender, (struct str){0}, false, &journal->settled);
-    if (err < 0)
-        return err;
+    int rc = 1;
+    for (int tries = 0; (rc == 1 || rc == ERR_UNAVAILABLE) && tries < SETTLE_TRIES; tries++) {
+        rc = sql_begin(store->sql, SQL_READ); // connects
+        rc = rc < 0 ? rc : journal_look(store->sql, store->sender, &journal->settled);
+        sql_rollback(store->sql);
+        if (rc == 1) {
+            int err = journal_settle(store->sql, store->sender, (struct str){0}, false, &journal->settled);
+            rc = err < 0 ? err : 1;
+        }
+    }
+    if (rc != 0)
+        return rc < 0 ? rc : ERR_UNAVAILABLE;
     journal_clear(journal);
     journal->connection = sql_postgres_connection(store->sql);
     return 0;
+}
+
+static int settle(struct postgres_store *store, uint64_t sender, struct str rows)
+{
+    uint64_t settled;
+    int err = ERR_UNAVAILABLE;
+    for (int tries = 0; tries < SETTLE_TRIES && err == ERR_UNAVAILABLE; tries++)
+        err = journal_settle(store->sql, sender, rows, false, &settled);
+    return err;
 }
 
 // Brings home what is in the way of the operations, of one server after the other.
@@ -151,7 +171,7 @@ static int settle_wanted(struct postgres_store *store)
     int err = 0;
     while (journal->wanted_count > 0 && err == 0) {
         CLEANUP(buf_release) struct buf rows = {0};
-        uint64_t sender = journal->wanted[0].sender, settled;
+        uint64_t sender = journal->wanted[0].sender;
         size_t others = 0;
         for (size_t i = 0; i < journal->wanted_count; i++) {
             if (journal->wanted[i].sender == sender)
@@ -161,7 +181,7 @@ static int settle_wanted(struct postgres_store *store)
         }
         journal->wanted_count = others;
         array_end(&rows);
-        err = journal_settle(store->sql, sender, buf_str(&rows), false, &settled);
+        err = settle(store, sender, buf_str(&rows));
     }
     journal->wanted_count = 0;
     return err;

@@ -267,6 +267,17 @@ int journal_settle(struct sql *sql, uint64_t sender, struct str rows, bool all, 
     return err;
 }
 
+int journal_look(struct sql *sql, uint64_t sender, uint64_t *ret_settled)
+{
+    CLEANUP(sql_reset) struct sql_statement *look = sql_statement(sql, POSTGRES_JOURNAL_LOOK);
+    sql_bind_u64(look, 1, sender);
+    int rc = sql_row(look);
+    if (rc <= 0)
+        return rc < 0 ? rc : ERR_INTERNAL;
+    *ret_settled = sql_u64(look, 0);
+    return sql_i64(look, 1) != 0;
+}
+
 int journal_settle_left(struct sql *sql, int64_t ms)
 {
     CLEANUP(sql_reset) struct sql_statement *find = sql_statement(sql, POSTGRES_JOURNAL_LEFT);

@@ -31,7 +31,7 @@
                        "ANY(CAST((SELECT CAST(?1 AS bigint[])) AS bigint[])) ORDER BY id FOR UPDATE")                  \
     /* The first of each transaction. Another `settled` than is known: others have brought this server's journal home. \
      */                                                                                                                \
-    X(WRITER_BEGINS, "INSERT INTO writers(sender, number, touched_ms, settled) VALUES(?1, ?2, {now_ms}, {now_ms}) ON " \
+    X(WRITER_BEGINS, "INSERT INTO writers(sender, number, touched_ms) VALUES(?1, ?2, {now_ms}) ON "                    \
                      "CONFLICT(sender) "                                                                               \
                      "DO UPDATE SET number = excluded.number, touched_ms = excluded.touched_ms "                       \
                      "RETURNING pg_current_xact_id()::text::bigint, settled")                                          \
@@ -46,8 +46,11 @@
       "unnest(CAST(?1 AS bigint[]), CAST(?2 AS bigint[]), CAST(?3 AS bigint[]), CAST(?4 AS bigint[]), "                \
       "CAST(?5 AS bigint[])) AS x(id, next, digest, bytes, journal) WHERE executions.id = x.id")                       \
     X(JOURNAL_ADD, "INSERT INTO journals(sender, number, body) VALUES(?1, ?2, ?3)")                                    \
-    X(JOURNAL_HOLD, "INSERT INTO writers(sender, number, touched_ms, settled) VALUES(?1, 0, {now_ms}, {now_ms}) "      \
+    X(JOURNAL_HOLD, "INSERT INTO writers(sender, number, touched_ms, settled) VALUES(?1, 0, {now_ms}, 1) "             \
                     "ON CONFLICT(sender) DO UPDATE SET settled = writers.settled + 1 RETURNING settled")               \
+    X(JOURNAL_LOOK,                                                                                                    \
+      "SELECT coalesce((SELECT settled FROM writers WHERE sender = ?1), 0), (SELECT count(*) FROM (SELECT FROM "       \
+      "journals WHERE sender = ?1 LIMIT 1) AS x)")                                                                     \
     X(JOURNAL_LIST, "SELECT body FROM journals WHERE sender = ?1 ORDER BY number")                                     \
     X(JOURNAL_LOCK, "SELECT id FROM executions WHERE id = ANY(CAST((SELECT CAST(?1 AS bigint[])) AS bigint[])) "       \
                     "ORDER BY id FOR UPDATE")                                                                          \
