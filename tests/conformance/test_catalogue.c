@@ -258,7 +258,7 @@ static void a_fold_never_goes_back(void **state)
     } steps[] = {{{5, 1, 1}, 5}, {{3, 2, 2}, 5}, {{9, 3, 3}, 9}};
     for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
         assert_int_equal(CHANGE(sql, catalogue_execution_fold(sql, row, &steps[i].log)), 0);
-        assert_int_equal(catalogue_execution_extent(sql, row, &next, &first), 0);
+        assert_int_equal(catalogue_execution_extent(sql, row, &next, &first, NULL), 0);
         assert_int_equal(next, steps[i].next);
     }
     bool sealed = true, purged = true;
@@ -269,7 +269,7 @@ static void a_fold_never_goes_back(void **state)
     assert_int_equal(CHANGE(sql, catalogue_executions_restored(sql)), 0);
     assert_int_equal(ask(sql, "SELECT restored_from FROM executions"), 9); // the earliest
     assert_int_equal(CHANGE(sql, catalogue_execution_purge(sql, row)), 0);
-    assert_int_equal(catalogue_execution_extent(sql, row, &next, &first), ERR_EXPIRED);
+    assert_int_equal(catalogue_execution_extent(sql, row, &next, &first, NULL), ERR_EXPIRED);
     assert_int_equal(first, 11);
     assert_int_equal(catalogue_execution_closed(sql, row, &sealed, &purged), 0);
     assert_true(purged);

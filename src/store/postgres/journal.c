@@ -3,6 +3,8 @@
 #include "store/postgres/arrays.h"
 #include "store/postgres/statements.h"
 
+#define LEFT_MS 5000 // a server that goes on has written by then
+
 void journal_init(struct journal *journal)
 {
     pthread_mutex_init(&journal->mutex, NULL);
@@ -278,16 +280,29 @@ int journal_look(struct sql *sql, uint64_t sender, uint64_t *ret_settled)
     return sql_i64(look, 1) != 0;
 }
 
-int journal_settle_left(struct sql *sql, int64_t ms)
+// Of which nobody has written for so long: 1 with its sender, 0 if there is none.
+static int find_left(struct sql *sql, int64_t ms, uint64_t *ret_sender)
 {
     CLEANUP(sql_reset) struct sql_statement *find = sql_statement(sql, POSTGRES_JOURNAL_LEFT);
-    uint64_t settled;
     sql_bind_i64(find, 1, ms);
     int rc = sql_row(find);
-    if (rc <= 0)
-        return rc;
-    uint64_t sender = sql_u64(find, 0);
-    sql_reset(&find);
-    int err = journal_settle(sql, sender, (struct str){0}, true, &settled);
-    return err < 0 ? err : 1;
+    *ret_sender = rc == 1 ? sql_u64(find, 0) : 0;
+    return rc;
+}
+
+int journal_settle_left(struct sql *sql)
+{
+    uint64_t sender, settled;
+    int rc = find_left(sql, LEFT_MS, &sender);
+    return rc == 1 ? journal_settle(sql, sender, (struct str){0}, true, &settled) : rc;
+}
+
+int journal_settle_all(struct sql *sql)
+{
+    uint64_t sender, settled;
+    int rc;
+    while ((rc = find_left(sql, 0, &sender)) == 1)
+        if ((rc = settle_within(sql, sender, (struct str){0}, true, &settled)) < 0)
+            return rc;
+    return rc;
 }

@@ -70,6 +70,7 @@ void journal_want(struct journal *journal, uint64_t sender, int64_t row);
 int journal_settle(struct sql *sql, uint64_t sender, struct str rows, bool all, uint64_t *ret_settled);
 // What others have left of the journal of `sender`: *ret_settled, and 1 or 0 for whether there is anything.
 int journal_look(struct sql *sql, uint64_t sender, uint64_t *ret_settled);
-// Settles a journal whose server has done nothing for so long: 1, or 0 if there is none.
-#define JOURNAL_LEFT_MS 5000 // a server that goes on has brought its journal home long before
-int journal_settle_left(struct sql *sql, int64_t ms);
+// Settles the journal of a server that has done nothing for seconds, if there is one. It may be alive.
+int journal_settle_left(struct sql *sql);
+// Within the present transaction: brings all of them home. For a database at which no server is at work.
+int journal_settle_all(struct sql *sql);

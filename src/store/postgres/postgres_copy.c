@@ -213,6 +213,19 @@ static int version_of(struct copy_side *side, int *ret)
     return err < 0 || there == 0 ? err : schema_version(side->sql, ret);
 }
 
+// Of servers that were killed.
+static int settle(struct sql *sql)
+{
+    int err = sql_begin(sql, SQL_WRITE);
+    if (err == 0)
+        err = journal_settle_all(sql);
+    if (err == 0)
+        err = sql_commit(sql);
+    if (err < 0)
+        sql_rollback(sql);
+    return err;
+}
+
 int postgres_copy_from(const char *conninfo, struct copy_side **ret, struct buf *ret_error)
 {
     int version = 0;
@@ -221,9 +234,8 @@ int postgres_copy_from(const char *conninfo, struct copy_side **ret, struct buf 
         err = version_of(*ret, &version);
     if (err == 0)
         err = copy_source_check((*ret)->sql, (*ret)->name, version, ret_error);
-    // Of servers that were killed.
-    while (err == 0 && version > 0 && (err = journal_settle_left((*ret)->sql, 0)) == 1)
-        err = 0;
+    if (err == 0 && version > 0)
+        err = settle((*ret)->sql);
     return done(err, ret, ret_error);
 }
 

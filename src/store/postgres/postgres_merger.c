@@ -33,7 +33,8 @@ struct merging {
     bool more; // there is another slice of this log to look at
     uint64_t days_from_ms;
     uint64_t left_from_ms; // when to look for journals that were left
-    bool days_failed;      // and that was said
+    bool left_failed;
+    bool days_failed; // and that was said
 };
 
 // --- What there is
@@ -241,15 +242,22 @@ static void tend_days(struct merging *it)
 
 // --- Journals
 
-// Of servers that were killed, or stand still.
-static int settle_left(struct merging *it)
+// Of servers that were killed, or stand still. What is in the way is tried again with the next look.
+static void settle_left(struct merging *it)
 {
+    const struct postgres_store *store = it->store;
     uint64_t now_ms = clock_mono_ms();
     if (now_ms < it->left_from_ms)
-        return 0;
-    it->left_from_ms = now_ms + (it->store->merge_always ? TEST_PAUSE_MS : LEFT_PAUSE_MS);
-    int rc = journal_settle_left(it->sql, JOURNAL_LEFT_MS);
-    return MIN(rc, 0);
+        return;
+    it->left_from_ms = now_ms + (store->merge_always ? TEST_PAUSE_MS : LEFT_PAUSE_MS);
+    int err = journal_settle_left(it->sql);
+    bool failed = err < 0 && !sql_again(it->sql) && err != ERR_UNAVAILABLE;
+    if (failed && !it->left_failed) {
+        CLEANUP(free_ptr) char *reason = sql_reason(it->sql);
+        log_error(store->engine.base.logger, "the journal of a server that is gone cannot be brought home",
+                  LOG_S("error", error_word(err)), LOG_S("reason", reason));
+    }
+    it->left_failed = failed;
 }
 
 // --- The thread
@@ -275,9 +283,10 @@ void *postgres_merger_main(void *arg)
     while (wait_a_while(store, pause)) {
         CLEANUP(buf_release) struct buf reason = {0};
         int rc = it->sql ? 0 : sql_postgres_open(store->conninfo, postgres_texts, &it->sql, &reason);
-        if (rc == 0)
+        if (rc == 0) {
             tend_days(it);
-        rc = rc < 0 ? rc : settle_left(it);
+            settle_left(it);
+        }
         rc = rc < 0 ? rc : merge_one(it);
         // What is in the way, or away, is tried again.
         pause = rc < 0 ? POSTGRES_RETRY_MS : rc == 1 ? 0 : store->merge_always ? 1 : MERGE_PAUSE_MS;

@@ -127,6 +127,8 @@ static int renew_copy(struct postgres_store *store)
     err = copy_meta_set(store->sql, "incarnation", str_of(incarnation));
     if (err == 0)
         err = copy_meta_set(store->sql, "restored", STR("1"));
+    if (err == 0)
+        err = journal_settle_all(store->sql);
     return err < 0 ? err : catalogue_executions_restored(store->sql);
 }
 
