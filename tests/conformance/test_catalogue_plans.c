@@ -88,6 +88,7 @@ static const char *const log_growth[] = {
     "FROM executions",
     "INSERT INTO unmerged(execution, due_ms) SELECT id, id FROM executions WHERE id % 10 = 0",
     "INSERT INTO purging(execution) SELECT id FROM executions WHERE id % 10 = 0",
+    "INSERT INTO writers(sender, number, touched_ms) SELECT id, 1, id FROM executions",
     "INSERT INTO journals(sender, number, body) SELECT id % 5, id, '' FROM executions",
 };
 

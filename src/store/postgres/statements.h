@@ -38,8 +38,8 @@
     /* Waits for whoever has the row, also if it is not there yet for others. */                                       \
     X(WRITER_NUMBER, "INSERT INTO writers(sender, number, touched_ms) VALUES(?1, 0, {now_ms}) ON CONFLICT(sender) "    \
                      "DO UPDATE SET touched_ms = excluded.touched_ms RETURNING number")                                \
-    X(WRITERS_FORGET, "DELETE FROM writers WHERE touched_ms < {now_ms} - ?1 AND NOT EXISTS "                           \
-                      "(SELECT FROM journals j WHERE j.sender = writers.sender)")                                      \
+    X(WRITERS_FORGET, "DELETE FROM writers WHERE touched_ms < {now_ms} - ?1 AND "                                      \
+                      "(SELECT min(j.number) FROM journals j WHERE j.sender = writers.sender) IS NULL")                \
     X(EXECUTIONS_APPENDED,                                                                                             \
       "UPDATE executions SET next_sequence = x.next, digest = x.digest, message_bytes = x.bytes, journal = x.journal " \
       "FROM "                                                                                                          \
@@ -48,9 +48,9 @@
     X(JOURNAL_ADD, "INSERT INTO journals(sender, number, body) VALUES(?1, ?2, ?3)")                                    \
     X(JOURNAL_HOLD, "INSERT INTO writers(sender, number, touched_ms, settled) VALUES(?1, 0, {now_ms}, 1) "             \
                     "ON CONFLICT(sender) DO UPDATE SET settled = writers.settled + 1 RETURNING settled")               \
-    X(JOURNAL_LOOK,                                                                                                    \
-      "SELECT coalesce((SELECT settled FROM writers WHERE sender = ?1), 0), (SELECT count(*) FROM (SELECT FROM "       \
-      "journals WHERE sender = ?1 LIMIT 1) AS x)")                                                                     \
+    X(JOURNAL_LOOK, "SELECT coalesce((SELECT settled FROM writers WHERE sender = ?1), 0), (SELECT count(*) FROM "      \
+                    "(SELECT number FROM "                                                                             \
+                    "journals WHERE sender = ?1 ORDER BY sender, number LIMIT 1) AS x)")                               \
     X(JOURNAL_LIST, "SELECT body FROM journals WHERE sender = ?1 ORDER BY number")                                     \
     X(JOURNAL_LOCK, "SELECT id FROM executions WHERE id = ANY(CAST((SELECT CAST(?1 AS bigint[])) AS bigint[])) "       \
                     "ORDER BY id FOR UPDATE")                                                                          \
@@ -71,9 +71,9 @@
     X(JOURNAL_LEAVE, "UPDATE executions SET journal = 0 WHERE id = ANY(CAST((SELECT CAST(?1 AS bigint[])) AS "         \
                      "bigint[])) AND journal = ?2")                                                                    \
     X(JOURNAL_FORGET, "DELETE FROM journals WHERE sender = ?1 AND number < ?2")                                        \
-    X(JOURNAL_LEFT, "SELECT w.sender FROM writers w WHERE w.touched_ms <= {now_ms} - ?1 AND EXISTS (SELECT FROM "      \
-                    "journals j WHERE j.sender = w.sender) LIMIT 1")                                                   \
-    X(EXECUTION_EXTENT, "SELECT next_sequence, first_sequence, purged, journal FROM executions WHERE id = ?1")         \
+    X(JOURNAL_LEFT,                                                                                                    \
+      "SELECT w.sender FROM writers w WHERE w.touched_ms <= {now_ms} - ?1 AND (SELECT min(j.number) FROM "             \
+      "journals j WHERE j.sender = w.sender) IS NOT NULL LIMIT 1")                                                     \
     X(PRODUCER_FIND, "SELECT " PRODUCER_COLUMNS " FROM producers p WHERE execution = ?1 AND producer = ?2")            \
     X(PRODUCERS_FIND,                                                                                                  \
       "SELECT " PRODUCER_COLUMNS ", x.number FROM unnest(CAST(?1 AS bigint[]), CAST(?2 AS text[])) WITH ORDINALITY "   \
