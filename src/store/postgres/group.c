@@ -10,6 +10,18 @@
 #define SETTLE_TRIES 4
 #define OUTCOME_MS   30000 // to learn whether a commit whose answer was lost is there
 
+void producer_row(struct sql_statement *found, struct producer_state *ret)
+{
+    *ret = (struct producer_state){
+        .sequence = {.next = sql_u64(found, 0),
+                     .last_hash = sql_u64(found, 1),
+                     .digest = sql_u64(found, 4),
+                     .digest_unknown = sql_null(found, 4)},
+        .last_counter = sql_u64(found, 2),
+        .last_sequence = sql_u64(found, 3),
+    };
+}
+
 int group_take(const struct session *session, int64_t row, uint64_t journal)
 {
     struct postgres_store *store = postgres_store_of(&session->engine->base);

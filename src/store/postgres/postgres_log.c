@@ -2,18 +2,6 @@
 #include "store/engine/read/query.h"
 #include "store/postgres/postgres_private.h"
 
-void producer_row(struct sql_statement *found, struct producer_state *ret)
-{
-    *ret = (struct producer_state){
-        .sequence = {.next = sql_u64(found, 0),
-                     .last_hash = sql_u64(found, 1),
-                     .digest = sql_u64(found, 4),
-                     .digest_unknown = sql_null(found, 4)},
-        .last_counter = sql_u64(found, 2),
-        .last_sequence = sql_u64(found, 3),
-    };
-}
-
 // Of the writer, what its present transaction has entered is later than the journal.
 static bool ahead(const struct session *session, int64_t row, struct log_state *ret)
 {
