@@ -61,7 +61,7 @@ void heads_trust(struct heads *heads, bool trusts);
 // Whether an append by this producer (empty: anonymous) needs nothing of the database: a log that is running, known and
 // kept. False also for those that rest.
 bool heads_kept(struct heads *heads, int64_t row, struct str producer);
-bool heads_was_kept(const struct heads *heads, int64_t row); // until it is read again
+bool heads_was_kept(const struct heads *heads, int64_t row);              // until it is read again
 bool head_is_trusted(const struct heads *heads, const struct head *head); // it was not read in this transaction
 // Others have changed it, and may do so again: it is not kept the next 32 times. To win it back costs both a
 // transaction.
