@@ -10,7 +10,7 @@
                   "JOIN accounts a ON a.id = e.account WHERE m.execution = ?1")                                     \
     X(MIRROR_STEP, "UPDATE mirrors SET next = ?3, time_ms = ?4, pending = ?5 WHERE execution = ?1 AND next = ?2")   \
     X(MIRROR_DELETE, "DELETE FROM mirrors WHERE execution = ?1")                                                    \
-    X(MIRRORS_LOOK, "SELECT m.execution, m.next, m.time_ms, e.next_sequence, e.sealed, e.account, e.execution_id, " \
+    X(MIRRORS_LOOK, "SELECT m.execution, m.next, m.time_ms, {next_sequence}, e.sealed, e.account, e.execution_id, " \
                     "a.name FROM mirrors m JOIN executions e ON e.id = m.execution JOIN accounts a "                \
                     "ON a.id = e.account WHERE m.pending = 1 AND (m.time_ms, m.execution) > (?1, ?2) "              \
                     "ORDER BY m.time_ms, m.execution LIMIT ?3")                                                     \

@@ -151,8 +151,9 @@
     /* What is not sealed goes on, and not as it did before. */                                                        \
     X(EXECUTIONS_RESTORED, "UPDATE executions SET restored_from = next_sequence WHERE sealed = 0 "                     \
                            "AND (restored_from IS NULL OR restored_from > next_sequence)")                             \
-    X(EXECUTIONS_QUIET, "SELECT id, next_sequence, status, epoch, quiet_ms, to_fetch, account, execution_id "          \
-                        "FROM executions WHERE sealed = 0 AND quiet_ms > 0 AND id > ?1 ORDER BY id LIMIT ?2")          \
+    X(EXECUTIONS_QUIET,                                                                                                \
+      "SELECT e.id, {next_sequence}, e.status, e.epoch, e.quiet_ms, e.to_fetch, e.account, e.execution_id "            \
+      "FROM executions e WHERE e.sealed = 0 AND e.quiet_ms > 0 AND e.id > ?1 ORDER BY e.id LIMIT ?2")                  \
     X(EXECUTIONS_OPEN, "SELECT count(*) FROM executions WHERE account = ?1 AND sealed = 0")                            \
     X(DOCUMENT_SET,                                                                                                    \
       "INSERT INTO documents(execution, spec, metadata) VALUES(?1, ?2, ?3) ON CONFLICT(execution) DO UPDATE "          \

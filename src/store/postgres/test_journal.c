@@ -1,5 +1,6 @@
 // Appends to logs that a server has kept: they are entered in its journal, and nothing is read or locked for them, as
 // long as nobody else has brought the journal home. Here others do.
+#include "store/ops/quiet.h"
 #include "store/postgres/postgres_fixture.h"
 #include "util/clock.h"
 
@@ -82,13 +83,17 @@ static void what_a_server_keeps_is_entered_in_its_journal(void **state)
     struct fixture other = second_server(fixture);
     struct fixture *servers[SERVERS] = {fixture, &other};
     for (size_t i = 0; i < SERVERS; i++) {
-        struct store_get get = {
-            .op.kind = STORE_GET, .account = fixture_account(servers[i], "a"), .execution_id = STR("e")};
-        assert_int_equal(fixture_run(servers[i], &get.op), 0);
-        assert_int_equal(get.ret_execution.next_sequence, 20);
-        execution_release(&get.ret_execution);
+        struct execution found = fixture_get(servers[i], fixture_account(servers[i], "a"), "e");
+        assert_int_equal(found.next_sequence, 20);
+        execution_release(&found);
         assert_int_equal(fixture_read(servers[i], row, 0, 1 << 20, NULL, NULL), 20);
     }
+    struct store_quiet_look look = {.op.kind = STORE_QUIET_LOOK};
+    assert_int_equal(
+        number(fixture, "WITH x AS (UPDATE executions SET quiet_ms = 5000 RETURNING 1) SELECT count(*) FROM x"), 1);
+    assert_int_equal(fixture_run(&other, &look.op), 0);
+    assert_int_equal(look.ret_count, 1);
+    assert_int_equal(look.ret_found[0].next, 20);
     store_free(&other.store);
     assert_int_equal(fixture_complete_err(fixture, row, "p", 19), 0); // compares the producer's digest
     assert_int_equal(number(fixture, "SELECT next_sequence FROM executions"), 20);
