@@ -107,3 +107,21 @@ def test_running_jobs_of_an_account_are_those_at_all_servers(cluster):
             jobs.pop().end()
             assert second.take().end().id == last
         jobs.pop().end()
+
+
+def test_a_single_job_does_not_wait_for_a_batch_whichever_server_has_it(cluster):
+    """The batch was submitted at one server, and the job at the other one."""
+    here, there = cluster.servers[:2]
+    there.api().expect(201, "POST", "/api/v1/accounts", {"name": "fair"})
+    key = there.api().key("service", account="fair")["key"]
+    jobs = [{"command": ["true"]} for _ in range(8)]
+    with (
+        JobWorker(here, key, worker_id="fair-here", slots=1) as first,
+        JobWorker(there, key, worker_id="fair-there", slots=1) as second,
+    ):
+        Api(there.port, key).expect(201, "POST", "/api/v1/batches", {"name": "many", "jobs": jobs})
+        running = [worker.take().begin() for worker in (first, second)]
+        single = Api(here.port, key).create(command=["true"], queue=True)
+        for job in running:
+            job.end()
+        assert single in [worker.take().end().id for worker in (first, second)]
