@@ -3,7 +3,7 @@
 #include "store/postgres/arrays.h"
 #include "store/postgres/statements.h"
 
-#define LEFT_MS 5000 // a server that goes on has written by then
+#define LEFT_MS (2 * JOURNAL_HOME_MS) // a server that goes on has written by then
 
 void journal_init(struct journal *journal)
 {

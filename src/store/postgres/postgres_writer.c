@@ -173,13 +173,14 @@ static void commit_group(struct postgres_store *store, struct store_op **ops, si
 // Whether there is something to do besides operations.
 static bool work_waits(struct postgres_store *store, uint64_t now_ms)
 {
-    return journal_due(&store->journal, now_ms) || background_waits(store, now_ms);
+    return (now_ms >= store->background_from_ms && journal_due(&store->journal, now_ms)) ||
+           background_waits(store, now_ms);
 }
 
 static uint64_t idle_until_ms(const struct postgres_store *store, uint64_t now_ms)
 {
     uint64_t until_ms = store->background_from_ms > now_ms ? store->background_from_ms : store->purging_from_ms;
-    return MIN(until_ms, journal_due_ms(&store->journal));
+    return MIN(until_ms, MAX(journal_due_ms(&store->journal), store->background_from_ms));
 }
 
 // Waits until there is something to do. Returns false when the store is closing and nothing is left.
