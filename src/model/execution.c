@@ -90,7 +90,7 @@ static void add_runner(struct json_writer *json, const struct execution_live *li
 
 static void add_digest(struct json_writer *json, const struct execution *execution)
 {
-    if (execution->next_sequence > 0)
+    if (execution->next_sequence > 0 && !execution->digest_unknown)
         json_add_hex(json, "digest", execution->digest);
     else
         json_add_null(json, "digest");

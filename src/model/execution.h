@@ -19,6 +19,7 @@ struct execution {
     uint64_t restored_from; // from this record on, an earlier incarnation may differ; UINT64_MAX: nothing may differ
     uint64_t epoch;         // epoch of the present or last runner; 0 = there was never one
     uint64_t digest;        // record_digest_next over all records
+    bool digest_unknown;    // another server has it
     uint64_t message_bytes;
     // The user who owns it, or NULL.
     char *owner;

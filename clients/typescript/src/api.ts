@@ -1921,7 +1921,7 @@ export interface components {
             user_id: string | null;
             /** @description It is kept whatever its age. */
             pinned: boolean;
-            /** @description Of all records so far. */
+            /** @description Of all records so far. Null if there are none, and for some seconds while another server of the same database appends to it: that one knows. */
             digest: string | null;
             /** @description Of the records before first_sequence, which retention has removed; digest goes on from it. Null if there are none, or if some of them could not be read. */
             cut_digest: string | null;

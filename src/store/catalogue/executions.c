@@ -57,7 +57,8 @@ static int execution_from_row(const struct sql_statement *row, struct execution 
     ret->args_json = sql_dup(row, 38);
     ret->name = sql_dup(row, 39);
     ret->to_fetch = sql_i64(row, 40) != 0;
-    job_view_from_row(row, 41, &ret->job);
+    ret->digest_unknown = sql_u64(row, 41) < ret->next_sequence; // the row is behind
+    job_view_from_row(row, 42, &ret->job);
     return 0;
 }
 

@@ -104,7 +104,7 @@
     "r.details, r.result, e.artifacts, e.artifact_bytes, e.cut_digest, e.log_records, e.log_bytes, "          \
     "CASE WHEN j.execution IS NOT NULL AND length(d.spec) < 262144 THEN {image} END, "                        \
     "CASE WHEN length(d.spec) < 262144 THEN {args} END, CASE WHEN length(d.spec) < 262144 THEN {name} "       \
-    "END, e.to_fetch, " JOB_VIEW_COLUMNS
+    "END, e.to_fetch, e.next_sequence, " JOB_VIEW_COLUMNS
 
 #define EXECUTION_TABLES                                                                                     \
     " FROM executions e LEFT JOIN documents d ON d.execution = e.id LEFT JOIN jobs j ON j.execution = e.id " \

@@ -85,6 +85,7 @@ static void what_a_server_keeps_is_entered_in_its_journal(void **state)
     for (size_t i = 0; i < SERVERS; i++) {
         struct execution found = fixture_get(servers[i], fixture_account(servers[i], "a"), "e");
         assert_int_equal(found.next_sequence, 20);
+        assert_int_equal(found.digest_unknown, i > 0);
         execution_release(&found);
         assert_int_equal(fixture_read(servers[i], row, 0, 1 << 20, NULL, NULL), 20);
     }

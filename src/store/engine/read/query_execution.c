@@ -9,23 +9,28 @@ static bool log_ahead(const struct session *session, int64_t row, struct log_sta
     return log->ahead && log->ahead(session, row, ret);
 }
 
+// The row may have been read with the end that its chunks have, and with nothing else of it.
 static void advance(struct execution *execution, const struct log_state *ahead)
 {
-    if (ahead->next <= execution->next_sequence)
+    if (ahead->next < execution->next_sequence)
         return;
     execution->next_sequence = ahead->next;
     execution->digest = ahead->digest;
+    execution->digest_unknown = false;
     execution->message_bytes = ahead->message_bytes;
+}
+
+// It may have come to be ahead since that was asked.
+static void look_again(const struct session *session, struct execution *execution)
+{
+    struct log_state ahead;
+    if (execution->digest_unknown && log_ahead(session, execution->row, &ahead))
+        advance(execution, &ahead);
 }
 
 int execution_load(const struct session *session, int64_t row, struct execution *ret)
 {
-    struct log_state ahead;
-    bool is_ahead = log_ahead(session, row, &ahead);
-    int err = catalogue_execution_get(session->sql, row, ret);
-    if (err == 0 && is_ahead)
-        advance(ret, &ahead);
-    return err;
+    return executions_load(session, &row, 1, ret);
 }
 
 int executions_load(const struct session *session, const int64_t *rows, size_t count, struct execution *ret)
@@ -34,10 +39,14 @@ int executions_load(const struct session *session, const int64_t *rows, size_t c
     bool is_ahead[EXECUTIONS_AT_ONCE];
     for (size_t i = 0; i < count; i++)
         is_ahead[i] = log_ahead(session, rows[i], &aheads[i]);
-    int err = count > 0 ? catalogue_executions_get(session->sql, rows, count, ret) : 0;
-    for (size_t i = 0; i < count && err == 0; i++)
+    int err = count == 1  ? catalogue_execution_get(session->sql, rows[0], ret)
+              : count > 0 ? catalogue_executions_get(session->sql, rows, count, ret)
+                          : 0;
+    for (size_t i = 0; i < count && err == 0; i++) {
         if (is_ahead[i])
             advance(&ret[i], &aheads[i]);
+        look_again(session, &ret[i]);
+    }
     return err;
 }
 
