@@ -250,7 +250,7 @@ def test_a_restore_refuses_a_running_server_and_what_is_no_backup(servers, tmp_p
     copy = api.expect(201, "POST", BACKUP, {"path": "copy.db"})["path"]
     cli = Cli(tmp_path / "home")
     running = cli.run("restore", copy, "--data", server.data)
-    assert running.code == 1 and b"in use" in running.err and b"stop the server" in running.err, running
+    assert running.code == 1 and b"in use" in running.err and b"stop that server" in running.err, running
     server.stop()
     before = (server.data / "runnel.db").read_bytes()
     damaged, cut, other, text = (tmp_path / name for name in ("damaged.db", "cut.db", "other.db", "text.db"))

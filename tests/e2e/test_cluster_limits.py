@@ -124,4 +124,6 @@ def test_a_single_job_does_not_wait_for_a_batch_whichever_server_has_it(cluster)
         single = Api(here.port, key).create(command=["true"], queue=True)
         for job in running:
             job.end()
-        assert single in [worker.take().end().id for worker in (first, second)]
+        # A server may have chosen its next one already, when it hears of the job. Six of the batch are left.
+        taken = [worker.take().end().id for _ in range(2) for worker in (first, second)]
+        assert single in taken
