@@ -15,7 +15,7 @@ from support.cli import Cli
 from support.faults import chance
 from support.soak_cluster import OF_DATABASES, OF_NODES, OF_WORKERS, PATIENCE, Misfortune, SoakCluster
 from support.soak_followers import Crowd
-from support.soak_jobs import Plan, Traces, alive, files_of, memory_of
+from support.soak_jobs import Plan, Traces, files_of, memory_of
 
 SECONDS = float(os.environ.get("RUNNEL_SOAK_SECONDS") or 0)  # 0: a few faults
 JOBS = 30 if SECONDS else 6  # at once; each has two followers
@@ -244,7 +244,7 @@ def settle(soak, load):
     load.crowd.close()
     eventually(lambda: soak.sql("SELECT count(*) FROM leases WHERE kind = 1") == "0", "no lease is left", PATIENCE)
     eventually(lambda: soak.sql("SELECT count(*) FROM nodes WHERE fenced_ms = 0 AND kind = 1") == "3", "three nodes")
-    eventually(lambda: not any(alive(pid) for pid in load.pids), "no job runs")
+    eventually(lambda: not any(load.traces.running(pid) for pid in load.pids), "no job runs")
     for worker in soak.workers:
         spool = worker.folder / "spool"
         eventually(lambda: not any(path.is_dir() and (path / "job.json").exists() for path in spool.iterdir()), spool)

@@ -53,6 +53,13 @@ class Traces:
         file = self.folder / f"{plan.key}.{attempt}.began"
         return [int(pid) for pid in file.read_text().split()] if file.exists() else []
 
+    def running(self, pid):
+        """Whether it is still one of them: numbers of processes come again within minutes."""
+        try:
+            return str(self.program).encode() in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+
     def close(self):
         shutil.rmtree(self.folder)
 
@@ -77,14 +84,6 @@ class Plan:
     def command(self, traces):
         numbers = (self.count, self.width, self.burst, self.pause, self.fails)
         return ["/usr/bin/python3", "-IS", str(traces.program), str(traces.folder), self.key, *map(str, numbers)]
-
-
-def alive(pid):
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 def memory_of(pid):
