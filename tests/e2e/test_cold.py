@@ -417,6 +417,7 @@ def test_a_store_leaves_the_place_of_another_one_alone_until_its_mark_is_removed
     assert said["error"] == "conflict" and len(ours.api.logs(id)) == 100
 
 
+@pytest.mark.sqlite("`runnel backup` and `restore`")
 def test_a_backup_reads_from_s3_what_was_moved_and_says_when_it_is_not_there(cold, tmp_path):
     it = cold()
     ids = [it.seal(lines=300), it.seal(messages=["one"])]

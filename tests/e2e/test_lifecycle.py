@@ -415,6 +415,7 @@ def test_a_port_in_use_is_said_plainly(server, tmp_path):
     assert str(server.port).encode() in process.err.data
 
 
+@pytest.mark.sqlite("its file, and the disk that it lies on")
 def test_two_servers_do_not_share_a_data_folder(own_server, tmp_path):
     with Process(
         [BIN, "serve", "--listen", "127.0.0.1:0", "--data", str(own_server.data)], env=clean_env(tmp_path)
