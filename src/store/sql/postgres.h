@@ -14,7 +14,6 @@ int sql_postgres_open(const char *conninfo, struct sql_texts texts, struct sql *
 enum sql_postgres_bounds {
     SQL_POSTGRES_BEGIN = 1,  // BEGIN before them
     SQL_POSTGRES_COMMIT = 2, // COMMIT behind them. Errors are those of sql_commit
-    SQL_POSTGRES_HERE = 4,   // not on a new connection, if this one is lost: ERR_UNAVAILABLE
 };
 int sql_postgres_together(struct sql *sql, unsigned bounds, struct sql_statement *const *statements, size_t count);
 // Runs COPY … FROM STDIN (FORMAT binary) with these bytes: the rows alone, without the format's header and trailer.

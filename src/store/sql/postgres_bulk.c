@@ -139,7 +139,7 @@ static int together(struct postgres *postgres, unsigned bounds, struct sql_state
 int sql_postgres_together(struct sql *sql, unsigned bounds, struct sql_statement *const *statements, size_t count)
 {
     struct postgres *postgres = postgres_of(sql);
-    bool begin = bounds & SQL_POSTGRES_BEGIN && !(bounds & SQL_POSTGRES_HERE);
+    bool begin = bounds & SQL_POSTGRES_BEGIN;
     int err = begin && is_lost(postgres) ? driver_connect_again(postgres) : 0;
     if (err == 0)
         err = together(postgres, bounds, statements, count);
