@@ -17,14 +17,24 @@ struct member {
     bool zombie, ours, reached;
 };
 
-struct table { // of all processes, once read
+struct table { // of all processes, once read, by their numbers
     struct member *members;
+    size_t count, capacity;
+};
+
+struct family { // places in a table: each behind its parent's
+    size_t *places;
     size_t count, capacity;
 };
 
 static void table_release(struct table *table)
 {
     free(table->members);
+}
+
+static void family_release(struct family *family)
+{
+    free(family->places);
 }
 
 static void close_dir(DIR **dir)
@@ -92,11 +102,22 @@ static bool is_ours(const struct table *table, pid_t pid)
     return found && found->ours;
 }
 
-// Children of ours, theirs, and so on: until a turn finds no more.
-static void mark_ours(struct table *table)
+static void family_add(struct family *family, size_t place)
+{
+    if (family->count == family->capacity) {
+        family->capacity = MAX(family->capacity * 2, (size_t)16);
+        family->places = xrealloc(family->places, family->capacity * sizeof(*family->places));
+    }
+    family->places[family->count++] = place;
+}
+
+// Children of ours, theirs, and so on: until a turn finds no more. A child's number may be below its parent's, as
+// numbers begin again from the lowest.
+static void find_ours(struct table *table, struct family *ret)
 {
     pid_t self = getpid();
     bool found = true;
+    ret->count = 0;
     while (found) {
         found = false;
         for (size_t i = 0; i < table->count; i++) {
@@ -104,6 +125,7 @@ static void mark_ours(struct table *table)
             if (member->ours || (member->parent != self && !is_ours(table, member->parent)))
                 continue;
             member->ours = found = true;
+            family_add(ret, i);
         }
     }
 }
@@ -143,6 +165,7 @@ int descendants_signal(int signum)
 {
     CLEANUP(close_fd) int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     CLEANUP(table_release) struct table table = {0};
+    CLEANUP(family_release) struct family ours = {0};
     CLEANUP(table_release) struct table reached = {0};
     bool more = true;
     if (proc < 0)
@@ -151,11 +174,11 @@ int descendants_signal(int signum)
         int err = read_table(proc, &table);
         if (err < 0)
             return err;
-        mark_ours(&table);
+        find_ours(&table, &ours);
         more = false;
-        for (size_t i = 0; i < table.count; i++) {
-            const struct member *member = &table.members[i];
-            if (!member->ours || member->zombie || was_reached(&reached, member->pid) || !reach(proc, member, signum))
+        for (size_t i = 0; i < ours.count; i++) {
+            const struct member *member = &table.members[ours.places[i]];
+            if (member->zombie || was_reached(&reached, member->pid) || !reach(proc, member, signum))
                 continue;
             note(&reached, member);
             more = true;
