@@ -744,4 +744,28 @@ MUTATIONS = [
         "applies to a head of an earlier transaction what it locks",
         ["test_journal"],
     ),
+    (
+        "store",
+        "postgres/postgres_merger.c",
+        "    int rc = hurry_sealed(it);",
+        "    int rc = 0;",
+        "leaves a sealed log waiting that was looked at while it was open",
+        ["test_merger"],
+    ),
+    (
+        "store",
+        "postgres/postgres_merger.c",
+        "    if (it->sealed && !looked_sealed)\n        it->from = 0;\n",
+        "",
+        "leaves small chunks between large ones after the seal",
+        ["test_merger"],
+    ),
+    (
+        "store",
+        "postgres/postgres_merger.c",
+        "if (it->more && last_run == 0 && !rewritten)",
+        "if (false)",
+        "looks at chunks that cannot be merged again and again",
+        ["test_merger"],
+    ),
 ]

@@ -6,7 +6,10 @@
 
 static struct sql_fixture *engine;
 
+static int open_with_pauses(const char *folder, _Atomic int64_t *now_ms, struct store **ret);
+
 static const struct fixture_adapter adapter = {"postgres", postgres_fixture_open};
+static const struct fixture_adapter with_pauses = {"postgres, which merges what is due", open_with_pauses};
 
 struct sql_fixture *postgres_fixture_engine(void)
 {
@@ -21,19 +24,35 @@ static char *database_of(const char *folder)
     return name;
 }
 
-int postgres_fixture_open(const char *folder, _Atomic int64_t *now_ms, struct store **ret)
+static int open_store(const char *folder, _Atomic int64_t *now_ms, bool merge_always, struct store **ret)
 {
     CLEANUP(free_ptr) char *name = database_of(folder);
     CLEANUP(free_ptr) char *where = sql_fixture_database(engine, name);
     CLEANUP(buf_release) struct buf error = {0};
     const struct postgres_options options = {
-        .conninfo = where, .readers = 2, .merge_always = true, .now_ms = fixture_clock, .now_arg = now_ms};
+        .conninfo = where, .readers = 2, .merge_always = merge_always, .now_ms = fixture_clock, .now_arg = now_ms};
     return postgres_store_open(&options, &error, ret);
+}
+
+int postgres_fixture_open(const char *folder, _Atomic int64_t *now_ms, struct store **ret)
+{
+    return open_store(folder, now_ms, true, ret);
+}
+
+static int open_with_pauses(const char *folder, _Atomic int64_t *now_ms, struct store **ret)
+{
+    return open_store(folder, now_ms, false, ret);
 }
 
 int postgres_fixture_set_up(void **state)
 {
     *state = fixture_new(&adapter);
+    return 0;
+}
+
+int postgres_fixture_set_up_with_pauses(void **state)
+{
+    *state = fixture_new(&with_pauses);
     return 0;
 }
 

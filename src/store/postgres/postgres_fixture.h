@@ -11,6 +11,7 @@ struct sql_fixture *postgres_fixture_engine(void);
 
 // A store that merges at once, and its tests' set-up: *state is a struct fixture, which fixture_tear_down ends.
 int postgres_fixture_set_up(void **state);
+int postgres_fixture_set_up_with_pauses(void **state); // one that merges what is due by the fixture's clock
 // Opens it once more: another server of the same database. The folder's name tells the database.
 int postgres_fixture_open(const char *folder, _Atomic int64_t *now_ms, struct store **ret);
 char *postgres_fixture_conninfo(const struct fixture *fixture); // owned by the caller

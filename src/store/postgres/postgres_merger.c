@@ -2,6 +2,7 @@
 // says which ones to look at, and who looks at one has its row. What a writer appends lies behind what is merged, so
 // the two do not meet; whoever takes chunks away (a merge, a cut, a purge) holds the log's chunks until its transaction
 // ends.
+#include "store/postgres/arrays.h"
 #include "store/postgres/days.h"
 #include "store/postgres/postgres_private.h"
 
@@ -10,6 +11,8 @@
 #define GROWTH         4                     // a log that grows is rewritten only into something so much larger
 #define MERGE_PAUSE_MS 1000                  // between two looks when there was nothing to do
 #define MERGE_AGAIN_MS 60000                 // between two looks at a log that grows
+#define MERGE_SEAL_MS  5000                  // a sealed log that is due within this is not hurried
+#define SEALED_MAX     65536                 // logs that wait to be
 #define DAYS_PAUSE_MS  60000                 // between two looks at the days
 #define TEST_PAUSE_MS  50                    // the same in tests that do not wait
 #define LEFT_PAUSE_MS  2000                  // between two looks for journals that were left
@@ -26,25 +29,27 @@ struct merging {
     struct postgres_store *store;
     struct sql *sql;
     struct log_limiter failures; // with single logs
+    struct buf sealed_rows;      // an array of logs that were sealed and are to be hurried
+    uint64_t sealed_from_ms;     // when to do so
     int64_t row;
     bool sealed;
+    uint64_t from, next_from; // where the look at this log begins, and the next one will
     struct stored chunks[LOOK_MAX];
     size_t count;
     bool more; // there is another slice of this log to look at
     uint64_t days_from_ms;
-    uint64_t left_from_ms; // when to look for journals that were left
-    bool left_failed;
-    bool days_failed; // and that was said
+    uint64_t left_from_ms;                 // when to look for journals that were left
+    bool left_failed, days_failed, failed; // and that was said
 };
 
 // --- What there is
 
-static int list_unmerged(struct merging *it, uint64_t from)
+static int list_unmerged(struct merging *it)
 {
     CLEANUP(sql_reset)
     struct sql_statement *find = sql_statement_of(it->sql, POSTGRES_CHUNKS_UNMERGED, log_part(it->row));
     sql_bind_i64(find, 1, it->row);
-    sql_bind_u64(find, 2, from);
+    sql_bind_u64(find, 2, it->from);
     sql_bind_i64(find, 3, SMALL_RAW);
     sql_bind_i64(find, 4, LOOK_MAX);
     int rc = 0;
@@ -108,7 +113,8 @@ static int replace(struct merging *it, const struct stored *run, size_t count, c
     return err < 0 ? err : sql_postgres_copy(it->sql, CHUNK_ROWS_COPY, buf_str(&row));
 }
 
-// A run that cannot be read stays as it is: reading it is an error, never a silence.
+// Returns 1 if the run is one chunk now. One that cannot be read stays as it is: reading it is an error, never a
+// silence.
 static int merge_run(struct merging *it, const struct stored *run, size_t count, int level)
 {
     struct chunk **chunks = xcalloc(count, sizeof(struct chunk *)), *merged = NULL;
@@ -124,32 +130,56 @@ static int merge_run(struct merging *it, const struct stored *run, size_t count,
     chunk_unref(&merged);
     err = replace(it, run, count, refined);
     chunk_unref(&refined);
-    return err;
+    return err < 0 ? err : 1;
+}
+
+// The last run may go on in what comes behind it, so the next look begins with it. Where it is all that was found, and
+// stays as it is, the look would find no more the next time, either.
+static void go_on_from(struct merging *it, size_t last_run, bool rewritten)
+{
+    it->more = it->count == LOOK_MAX;
+    if (it->more && last_run == 0 && !rewritten)
+        it->next_from = it->chunks[it->count - 1].end;
+    else
+        it->next_from = it->count > 0 ? it->chunks[last_run].first : it->from;
 }
 
 static int merge_log(struct merging *it)
 {
-    int err = list_unmerged(it, 0);
-    it->more = it->count == LOOK_MAX;
-    for (size_t at = 0, raw, largest; at < it->count && err == 0;) {
-        size_t n = run_length(it, at, &raw, &largest);
+    int rc = list_unmerged(it);
+    size_t last_run = 0;
+    for (size_t at = 0, raw, largest, n; at < it->count && rc >= 0; at += n) {
+        n = run_length(it, at, &raw, &largest);
         bool is_final = it->sealed || raw >= SMALL_RAW;
         bool is_worth = n > 1 ? is_final || raw >= GROWTH * largest : is_final && !it->chunks[at].merged;
-        if (is_worth)
-            err = merge_run(it, &it->chunks[at], n, is_final ? LEVEL_FINAL : LEVEL_TAIL);
-        at += n;
+        rc = is_worth ? merge_run(it, &it->chunks[at], n, is_final ? LEVEL_FINAL : LEVEL_TAIL) : 0;
+        last_run = at;
     }
-    return err;
+    if (rc >= 0)
+        go_on_from(it, last_run, rc == 1);
+    return MIN(rc, 0);
 }
 
 // --- One log
 
-static int next_log(struct merging *it)
+static int end_transaction(struct merging *it, int err)
+{
+    if (err == 0)
+        err = sql_commit(it->sql);
+    if (err < 0)
+        sql_rollback(it->sql);
+    return err;
+}
+
+// The one that is due longest. ret_looked_sealed: what was looked through of it was so when it was sealed already.
+static int next_log(struct merging *it, bool *ret_looked_sealed)
 {
     CLEANUP(sql_reset) struct sql_statement *next = sql_statement(it->sql, POSTGRES_UNMERGED_NEXT);
     sql_bind_i64(next, 1, it->store->merge_always ? INT64_MAX : session_now_ms(&it->store->tx.session));
     int rc = sql_row(next);
     it->row = rc == 1 ? sql_i64(next, 0) : 0;
+    it->from = rc == 1 ? sql_u64(next, 1) : 0;
+    *ret_looked_sealed = rc == 1 && sql_i64(next, 2) != 0;
     return rc;
 }
 
@@ -160,14 +190,36 @@ static int hold_chunks(struct merging *it)
     return sql_run(hold, NULL);
 }
 
-static int done(struct merging *it, bool ended)
+static int leave_list(struct merging *it)
 {
-    bool ends = ended && !it->more;
-    struct sql_statement *note = sql_statement(it->sql, ends ? POSTGRES_UNMERGED_DELETE : POSTGRES_UNMERGED_LATER);
-    sql_bind_i64(note, 1, it->row);
-    if (!ends)
-        sql_bind_i64(note, 2, session_now_ms(&it->store->tx.session) + (it->more ? 0 : MERGE_AGAIN_MS));
-    return sql_run(note, NULL);
+    struct sql_statement *leave = sql_statement(it->sql, POSTGRES_UNMERGED_DELETE);
+    sql_bind_i64(leave, 1, it->row);
+    return sql_run(leave, NULL);
+}
+
+static int look_again(struct merging *it)
+{
+    struct sql_statement *later = sql_statement(it->sql, POSTGRES_UNMERGED_LATER);
+    sql_bind_i64(later, 1, it->row);
+    sql_bind_i64(later, 2, session_now_ms(&it->store->tx.session) + (it->more ? 0 : MERGE_AGAIN_MS));
+    sql_bind_u64(later, 3, it->next_from);
+    sql_bind_i64(later, 4, it->sealed);
+    return sql_run(later, NULL);
+}
+
+// What a log's chunks become when it grows no more is found from its beginning on.
+static int look_through(struct merging *it, bool looked_sealed)
+{
+    bool purged = false;
+    int err = catalogue_execution_closed(it->sql, it->row, &it->sealed, &purged);
+    if (err < 0 || purged)
+        return err < 0 ? err : leave_list(it);
+    if (it->sealed && !looked_sealed)
+        it->from = 0;
+    err = merge_log(it);
+    if (err < 0)
+        return err;
+    return it->sealed && !it->more ? leave_list(it) : look_again(it);
 }
 
 static void tell_failure(struct merging *it, int err)
@@ -184,31 +236,27 @@ static void tell_failure(struct merging *it, int err)
 static int put_off(struct merging *it, int err)
 {
     tell_failure(it, err);
-    it->more = false;
     err = sql_begin(it->sql, SQL_WRITE);
-    if (err == 0)
-        err = done(it, false);
-    if (err == 0)
-        err = sql_commit(it->sql);
-    if (err < 0)
-        sql_rollback(it->sql);
+    if (err == 0) {
+        struct sql_statement *later = sql_statement(it->sql, POSTGRES_UNMERGED_PUT_OFF);
+        sql_bind_i64(later, 1, it->row);
+        sql_bind_i64(later, 2, session_now_ms(&it->store->tx.session) + MERGE_AGAIN_MS);
+        err = sql_run(later, NULL);
+    }
+    err = end_transaction(it, err);
     return err < 0 ? err : 1;
 }
 
 // Returns 1 if there was a log to look at.
 static int merge_one(struct merging *it)
 {
-    bool purged = false;
+    bool looked_sealed = false;
     int err = sql_begin(it->sql, SQL_WRITE);
-    int rc = err < 0 ? err : next_log(it);
+    int rc = err < 0 ? err : next_log(it, &looked_sealed);
     if (rc == 1)
         err = hold_chunks(it);
     if (rc == 1 && err == 0)
-        err = catalogue_execution_closed(it->sql, it->row, &it->sealed, &purged);
-    if (rc == 1 && err == 0 && !purged)
-        err = merge_log(it);
-    if (rc == 1 && err == 0)
-        err = done(it, it->sealed || purged);
+        err = look_through(it, looked_sealed);
     err = rc < 0 ? rc : err;
     if (err == 0)
         err = sql_commit(it->sql);
@@ -217,6 +265,59 @@ static int merge_one(struct merging *it)
     sql_rollback(it->sql);
     bool is_its_own = rc == 1 && (!sql_is_fatal(err) || err == ERR_INTERNAL || err == ERR_CORRUPT);
     return is_its_own ? put_off(it, err) : err;
+}
+
+// --- Logs that were sealed
+
+void postgres_merger_sealed(struct postgres_store *store, const struct transaction *tx)
+{
+    pthread_mutex_lock(&store->merger_mutex);
+    for (size_t i = 0; i < tx->change_count; i++)
+        if (tx->changes[i].sealed && !tx->changes[i].purged && store->sealed.len < SEALED_MAX * sizeof(int64_t))
+            buf_append(&store->sealed, &tx->changes[i].row, sizeof(int64_t));
+    pthread_mutex_unlock(&store->merger_mutex);
+}
+
+static void take_sealed(struct merging *it)
+{
+    pthread_mutex_lock(&it->store->merger_mutex);
+    struct str rows = buf_str(&it->store->sealed);
+    for (size_t at = 0; at < rows.len; at += sizeof(int64_t)) {
+        int64_t row;
+        memcpy(&row, rows.data + at, sizeof(row));
+        array_add_i64(&it->sealed_rows, row);
+    }
+    buf_reset(&it->store->sealed);
+    pthread_mutex_unlock(&it->store->merger_mutex);
+    if (it->sealed_rows.len > 0)
+        array_end(&it->sealed_rows);
+}
+
+// One that was found open was put off for a minute. The list is the server's own memory: if it is killed, they are
+// looked at when that is over. A log may be held by another server's merger; the writer must not wait for that.
+static int hurry_sealed(struct merging *it)
+{
+    uint64_t now_ms = clock_mono_ms();
+    if (now_ms < it->sealed_from_ms)
+        return 0;
+    it->sealed_from_ms = now_ms + MERGE_PAUSE_MS;
+    if (it->sealed_rows.len == 0)
+        take_sealed(it);
+    if (it->sealed_rows.len == 0)
+        return 0;
+    int err = sql_begin(it->sql, SQL_WRITE);
+    if (err == 0) {
+        int64_t now = session_now_ms(&it->store->tx.session);
+        struct sql_statement *hurry = sql_statement(it->sql, POSTGRES_UNMERGED_SEALED);
+        sql_bind_text(hurry, 1, buf_str(&it->sealed_rows));
+        sql_bind_i64(hurry, 2, now);
+        sql_bind_i64(hurry, 3, now + MERGE_SEAL_MS);
+        err = sql_run(hurry, NULL);
+    }
+    err = end_transaction(it, err);
+    if (err == 0)
+        buf_reset(&it->sealed_rows);
+    return err;
 }
 
 // --- Days
@@ -274,6 +375,21 @@ static bool wait_a_while(struct postgres_store *store, unsigned ms)
     return !ends;
 }
 
+// What is in the way, or away, is tried again. Anything else is, too, and said once.
+static int merge(struct merging *it)
+{
+    int rc = hurry_sealed(it);
+    rc = rc < 0 ? rc : merge_one(it);
+    bool failed = rc < 0 && !sql_again(it->sql) && rc != ERR_UNAVAILABLE;
+    if (failed && !it->failed) {
+        CLEANUP(free_ptr) char *reason = sql_reason(it->sql);
+        log_error(it->store->engine.base.logger, "chunks cannot be merged; logs stay readable as they are",
+                  LOG_S("error", error_word(rc)), LOG_S("reason", reason));
+    }
+    it->failed = failed;
+    return rc;
+}
+
 void *postgres_merger_main(void *arg)
 {
     struct postgres_store *store = arg;
@@ -286,13 +402,13 @@ void *postgres_merger_main(void *arg)
         if (rc == 0) {
             tend_days(it);
             settle_left(it);
+            rc = merge(it);
         }
-        rc = rc < 0 ? rc : merge_one(it);
-        // What is in the way, or away, is tried again.
         pause = rc < 0 ? POSTGRES_RETRY_MS : rc == 1 ? 0 : store->merge_always ? 1 : MERGE_PAUSE_MS;
     }
     if (it->sql)
         sql_free(&it->sql);
+    buf_release(&it->sealed_rows);
     free(it);
     return NULL;
 }

@@ -35,6 +35,7 @@ struct postgres_store {
     pthread_mutex_t merger_mutex;
     pthread_cond_t merger_wake;
     bool merger_ends;
+    struct buf sealed; // with the same mutex: rows (int64_t) of logs that were sealed here, for the merger
     bool merge_always;
 };
 
@@ -72,6 +73,10 @@ int group_committed(struct postgres_store *store);
 void *postgres_writer_main(void *arg);
 void *postgres_reader_main(void *arg);
 void *postgres_merger_main(void *arg);
+
+// Logs that a transaction has sealed are looked at soon. For the writer's thread, after its commit. What is more than
+// the merger takes at once is looked at when its turn comes.
+void postgres_merger_sealed(struct postgres_store *store, const struct transaction *tx);
 
 // --- log_engine.read
 void postgres_read(const struct session *session, struct store_op *op);

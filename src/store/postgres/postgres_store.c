@@ -61,6 +61,7 @@ static void postgres_free(struct store *base)
     free(store->conninfo);
     pthread_cond_destroy(&store->merger_wake);
     pthread_mutex_destroy(&store->merger_mutex);
+    buf_release(&store->sealed);
     engine_release(&store->engine);
     free(store);
 }

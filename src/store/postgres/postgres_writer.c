@@ -62,6 +62,7 @@ static void publish(struct postgres_store *store)
     store_publish(&store->engine.base, tx->changes, tx->change_count);
     peers_committed(store->peers, tx);
     summary_cache_feed(store->engine.summaries, tx->changes, tx->change_count);
+    postgres_merger_sealed(store, tx);
 }
 
 // `again`: another transaction was in the way, or what was remembered was wrong.

@@ -109,9 +109,14 @@
     X(CHUNKS_HOLD, "SELECT pg_advisory_xact_lock(1, CAST(?1 % 2147483647 AS integer))")                                \
     X(UNMERGED_ADD, "INSERT INTO unmerged(execution, due_ms) SELECT x, ?2 FROM unnest(CAST(?1 AS bigint[])) AS x "     \
                     "ON CONFLICT(execution) DO NOTHING")                                                               \
-    X(UNMERGED_NEXT, "SELECT execution FROM unmerged WHERE due_ms <= ?1 ORDER BY due_ms LIMIT 1 "                      \
-                     "FOR UPDATE SKIP LOCKED")                                                                         \
-    X(UNMERGED_LATER, "UPDATE unmerged SET due_ms = ?2 WHERE execution = ?1")                                          \
+    X(UNMERGED_NEXT,                                                                                                   \
+      "SELECT execution, looked_to, looked_sealed FROM unmerged WHERE due_ms <= ?1 ORDER BY due_ms LIMIT 1 "           \
+      "FOR UPDATE SKIP LOCKED")                                                                                        \
+    X(UNMERGED_PUT_OFF, "UPDATE unmerged SET due_ms = ?2 WHERE execution = ?1")                                        \
+    X(UNMERGED_LATER, "UPDATE unmerged SET due_ms = ?2, looked_to = ?3, looked_sealed = ?4 <> 0 WHERE execution = ?1") \
+    /* Who looks at one of them at the moment may have found it open. This waits, and puts it before what he says. */  \
+    X(UNMERGED_SEALED, "UPDATE unmerged SET due_ms = ?2 WHERE execution = ANY(CAST((SELECT CAST(?1 AS bigint[])) AS "  \
+                       "bigint[])) AND due_ms > ?3 AND NOT looked_sealed")                                             \
     X(UNMERGED_FIND, "SELECT 1 FROM unmerged WHERE execution = ?1")                                                    \
     X(UNMERGED_DELETE, "DELETE FROM unmerged WHERE execution = ?1")                                                    \
     X(CHUNKS_CUT, "DELETE FROM chunks{part} WHERE execution = ?1 AND first < ?2")                                      \

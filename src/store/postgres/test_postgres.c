@@ -1,5 +1,5 @@
-// What only this adapter does: merging by another connection, transactions whose connection is lost, several servers on
-// one database. The conformance suite has the rest.
+// What only this adapter does: transactions whose connection is lost, several servers on one database. The conformance
+// suite has the rest.
 #include "store/postgres/postgres_fixture.h"
 #include "store/postgres/postgres_private.h"
 #include "store/sql/postgres.h"
@@ -27,75 +27,6 @@ static void append_line(struct fixture *fixture, int64_t row, uint64_t counter)
         err = fixture_run(fixture, &append.op);
     }
     assert_int_equal(err, 0);
-}
-
-static void many_small_appends_become_few_chunks(void **state)
-{
-    struct fixture *fixture = *state;
-    int64_t row = fixture_create(fixture, fixture_account(fixture, "a"), "e", STATUS_RUNNING);
-    for (uint64_t i = 0; i < 300; i++)
-        append_line(fixture, row, i);
-    assert_int_equal(fixture_complete_err(fixture, row, "p", 299), 0);
-    CLEANUP(sql_fixture_close) struct sql *sql = postgres_fixture_beside(fixture);
-    int64_t chunks = INT64_MAX;
-    for (uint64_t end = clock_mono_ms() + 60000; chunks > 1 && clock_mono_ms() < end;)
-        chunks = fixture_number(sql, "SELECT count(*) FROM chunks");
-    assert_int_equal(chunks, 1);
-    assert_int_equal(fixture_read(fixture, row, 0, 1 << 20, NULL, NULL), 300);
-}
-
-static void append_large(struct fixture *fixture, int64_t row, uint64_t counter)
-{
-    CLEANUP(chunk_unref) struct chunk *chunk = fixture_chunk(counter, 1000, 180, 1763200000000);
-    struct store_append append = {
-        .op.kind = STORE_APPEND, .row = row, .producer = STR("p"), .first = counter, .chunk = chunk};
-    assert_int_equal(fixture_run(fixture, &append.op), 0);
-}
-
-static void a_chunk_that_came_large_ends_where_it_did(void **state)
-{
-    struct fixture *fixture = *state;
-    int64_t row = fixture_create(fixture, fixture_account(fixture, "a"), "e", STATUS_RUNNING);
-    for (uint64_t i = 0; i < 4000; i += 1000)
-        append_large(fixture, row, i);
-    assert_int_equal(fixture_complete_err(fixture, row, "p", 3999), 0);
-    CLEANUP(sql_fixture_close) struct sql *sql = postgres_fixture_beside(fixture);
-    int64_t unmerged = INT64_MAX;
-    for (uint64_t end = clock_mono_ms() + 60000; unmerged > 0 && clock_mono_ms() < end;)
-        unmerged = fixture_number(sql, "SELECT count(*) FROM unmerged");
-    assert_int_equal(unmerged, 0);
-    assert_int_equal(fixture_number(sql, "SELECT count(*) FROM chunks WHERE merged AND first % 1000 = 0"), 4);
-}
-
-static void a_log_that_cannot_be_merged_holds_up_no_other(void **state)
-{
-    struct fixture *fixture = *state;
-    int64_t account = fixture_account(fixture, "a"), rows[2];
-    rows[0] = fixture_create(fixture, account, "damaged", STATUS_RUNNING);
-    rows[1] = fixture_create(fixture, account, "other", STATUS_RUNNING);
-    CLEANUP(sql_fixture_close) struct sql *sql = postgres_fixture_beside(fixture);
-    CLEANUP(free_ptr)
-    char *damage =
-        xasprintf("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$;"
-                  "CREATE TRIGGER refuses BEFORE DELETE ON chunks FOR EACH ROW WHEN (OLD.execution = %lld) "
-                  "EXECUTE FUNCTION refuse()",
-                  (long long)rows[0]);
-    assert_int_equal(sql_exec(sql, damage), 0);
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        for (uint64_t k = 0; k < 8; k++)
-            append_line(fixture, rows[i], k);
-        assert_int_equal(fixture_complete_err(fixture, rows[i], "p", 7), 0);
-        fixture->now_ms += 1000; // who is put off now is put off behind those before
-        if (i == 0)
-            assert_int_equal(sql_exec(sql, "UPDATE unmerged SET due_ms = 0"), 0); // it waits longest
-    }
-    int64_t unmerged = INT64_MAX;
-    for (uint64_t end = clock_mono_ms() + 60000; unmerged > 1 && clock_mono_ms() < end;)
-        unmerged = fixture_number(sql, "SELECT count(*) FROM unmerged");
-    assert_int_equal(unmerged, 1);
-    assert_int_equal(fixture_number(sql, "SELECT execution FROM unmerged"), rows[0]);
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        assert_int_equal(fixture_read(fixture, rows[i], 0, 1 << 20, NULL, NULL), 8);
 }
 
 static void a_lost_connection_costs_nothing_and_doubles_nothing(void **state)
@@ -570,12 +501,6 @@ static void a_server_that_takes_no_more_writes_is_left(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(many_small_appends_become_few_chunks, postgres_fixture_set_up,
-                                        fixture_tear_down),
-        cmocka_unit_test_setup_teardown(a_log_that_cannot_be_merged_holds_up_no_other, postgres_fixture_set_up,
-                                        fixture_tear_down),
-        cmocka_unit_test_setup_teardown(a_chunk_that_came_large_ends_where_it_did, postgres_fixture_set_up,
-                                        fixture_tear_down),
         cmocka_unit_test_setup_teardown(no_index_holds_what_an_append_changes, postgres_fixture_set_up,
                                         fixture_tear_down),
         cmocka_unit_test_setup_teardown(a_group_whose_statement_fails_is_rolled_back_whole, postgres_fixture_set_up,
