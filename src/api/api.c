@@ -1,6 +1,7 @@
 #include "api/origin.h"
 #include "api/request.h"
 #include "api/streams.h"
+#include "api/system/readiness.h"
 
 #define EXECUTIONS_MAX 4096 // executions that a loop remembers
 
@@ -30,6 +31,8 @@ struct api *api_new(const struct api_options *options, const struct api_limits *
     api->tree = route_tree_new(options->routes);
     api->parser = record_parser_new(0);
     api->executions = execution_cache_new(options->store, EXECUTIONS_MAX);
+    api->readiness = readiness_new(options->loop, options->store,
+                                   options->patience_ms > 0 ? options->patience_ms : STORE_PATIENCE_MS);
     intake_gate_init(&api->gate, options->loop, options->budget);
     streams_init(api);
     map_init(&api->feeds);
@@ -52,6 +55,7 @@ void api_free(struct api **api)
     if (!*api)
         return;
     streams_release(*api);
+    readiness_free(&(*api)->readiness);
     map_release(&(*api)->feeds);
     route_tree_free(&(*api)->tree);
     intake_gate_release(&(*api)->gate);

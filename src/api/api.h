@@ -66,6 +66,7 @@ struct api_options {
     const char *base_path;  // "", or "/…" without a slash at its end: every route lies beneath it
     bool insecure;          // plain HTTP from other machines is served
     const char *backup_dir; // absolute path
+    uint64_t patience_ms;   // how long the store may take to say that it is ready; 0: STORE_PATIENCE_MS
     // Fills in metrics that are kept in other places (store, caches), before an export. Called on the thread of any
     // loop.
     void (*collect)(void *arg);

@@ -11,6 +11,8 @@
 #define GOING_AWAY      "the server is shutting down"
 #define CLOCKS_APART_MS (60 * 1000) // a client's time may lie so far in the future
 
+struct readiness;
+
 struct api {
     struct api_options options;
     struct route_tree *tree; // of options.routes
@@ -19,6 +21,7 @@ struct api {
     struct record_parser *strict_parser;
     size_t strict_max;
     struct execution_cache *executions;
+    struct readiness *readiness;
     struct intake_gate gate;
     struct list_node streams; // of struct stream_node
     unsigned stream_count;

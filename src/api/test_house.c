@@ -74,6 +74,7 @@ void house_open(struct house *house, struct loop *loop, struct store *store, con
                                                .logger = &house->logger,
                                                .base_path = "",
                                                .backup_dir = "/nowhere",
+                                               .patience_ms = 60000,
                                                .collect = collect},
                          &house->limits);
     broadcast_join(house->news, loop, api_hub_news, house->api);

@@ -87,6 +87,7 @@ struct store_stats {
     uint64_t bytes;    // of the files
     uint64_t wal_lost; // bytes of commits that were missing at the last opening; 0: none were missing
     uint64_t queue;    // operations that wait
+    uint64_t commit_age_ns; // since the commit under way has begun; 0: none is under way
     int write_error; // why the last commit failed: ERR_STORE_FULL, ERR_NO_FILES, ERR_NOMEM, ERR_UNAVAILABLE; 0: it did
                      // not
     uint64_t commit_buckets[STORE_BUCKETS];
@@ -129,6 +130,12 @@ bool store_stats(struct store *store, struct store_stats *ret);
 // NULL, or if what carries hints between the servers of the store is away, so that each looks once a second, a constant
 // text for anybody that says so. Until store_stop; any thread; asks nobody.
 const char *store_bus_away(struct store *store);
+
+// A store that has not answered a probe (STORE_COUNT_OPEN) for so long does not answer; and one whose commit takes so
+// long does not write. The latter is longer than a database needs to give up on a server that hangs with what the
+// commit waits for (docs/scaling.md).
+#define STORE_PATIENCE_MS       3000
+#define STORE_COMMIT_AGE_MAX_NS ((uint64_t)30 * 1000000000)
 
 // Whether some of several stores that are one is away, and which; the rest is served. Any thread; asks nobody.
 bool store_away(struct store *store, struct buf *out);

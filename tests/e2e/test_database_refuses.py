@@ -72,6 +72,20 @@ def test_a_store_is_not_copied_onto_itself(tmp_path):
         assert copied.code != 0 and b"name another one" in copied.err
 
 
+@pytest.mark.parametrize("table", ["executions", "api_keys"])
+def test_whether_a_server_is_ready_is_told_while_somebody_has_locked_a_table(cluster, table):
+    """In time for who asks: a probe of Kubernetes waits for five seconds. Locks on what it does not read matter as little as before."""
+    server = cluster.add()
+    with shared().locked(table, cluster.store.split("dbname=")[1]):
+        answers = [server.api().get("/ready", token=None) for _ in range(3)]
+    if table == "api_keys":
+        assert {answer.status for answer in answers} == {200}
+    else:
+        assert {(answer.status, answer.code) for answer in answers} == {(503, "unavailable")}
+        assert all("the store does not answer" in answer.json()["error"]["message"] for answer in answers)
+    eventually(lambda: server.api().get("/ready", token=None).status == 200, "it is ready again")
+
+
 def test_why_readers_get_no_connection_is_told_once_and_that_it_is_over(cluster):
     server = cluster.add("--readers", "2")
     execution_id = server.api().create()

@@ -274,6 +274,15 @@ def test_a_database_that_is_away_keeps_only_what_lies_in_it(servers, databases):
         assert api.messages(execution_id)[0] == "before" and api.messages(execution_id)[-1] == "after"
 
 
+def test_a_database_that_stands_still_is_away_and_the_server_ready(servers, databases):
+    home, other = databases
+    api = servers("--store", home.address, "--shards", other.address).api()
+    said = {"shards": "store 1 (PostgreSQL): it does not answer"}
+    with other.engine.locked("executions", other.address.rpartition("=")[2]):
+        eventually(lambda: api.expect(200, "GET", "/ready").get("away") == said, "it is told which one")
+    eventually(lambda: "away" not in api.expect(200, "GET", "/ready"), "it goes on")
+
+
 def test_a_server_starts_without_a_database_and_takes_it_in_when_it_is_there(servers, databases):
     home, other = databases
     server = servers("--store", home.address, "--shards", other.address)

@@ -6,14 +6,13 @@ import json
 import re
 import signal
 import sqlite3
-from subprocess import PIPE
 
 import pytest
 from support.api import eventually
 from support.cli import Cli
 from support.job_worker import JobWorker
 from support.postgres import shared
-from support.process import BIN, Process
+from support.process import BIN
 from support.server import Server
 from support.terminal import Terminal
 from support.ws import Follower, Runner
@@ -273,15 +272,6 @@ EMPTY = """DO $$ DECLARE t text; BEGIN
   LOOP EXECUTE 'TRUNCATE ' || t; END LOOP; END $$"""
 
 
-@contextlib.contextmanager
-def unwritable(engine, name, table):
-    """Whoever writes to the table waits."""
-    with Process(engine.argv("psql", "-h", engine.folder, "-U", "postgres", "-d", name, "-Atq"), stdin=PIPE) as psql:
-        psql.write(f"BEGIN; LOCK TABLE {table} IN SHARE MODE; SELECT 'held';\n".encode())
-        psql.out.wait(lambda data: b"held" in data, "the lock")
-        yield
-
-
 def test_a_copy_that_is_killed_within_a_transaction_goes_on(tmp_path, cli):
     """It waits for a lock of the database that it copies to, and is killed there, or loses its connection."""
     file = Server(tmp_path / "file").start()
@@ -294,7 +284,7 @@ def test_a_copy_that_is_killed_within_a_transaction_goes_on(tmp_path, cli):
     engine.sql(EMPTY, name)  # what is left is the schema, as of a copy that was killed before it had begun
     refused = Server(tmp_path / "other", flags=("--store", database))
     for table, ended in (("api_keys", "cut"), ("executions", "killed"), ("chunks", "killed")):
-        with unwritable(engine, name, table):
+        with engine.locked(table, name, "SHARE"):
             with cli.start("store", "copy", file.data, database) as process:
                 eventually(lambda: engine.sql(waiting) != "0", f"the copy waits for {table}")
                 if ended == "killed":

@@ -45,7 +45,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Whether the store answers and can be written to. */
+        /** Whether the store answers and can be written to. Answers within three seconds, whatever the store does. */
         get: operations["ready"];
         put?: never;
         post?: never;

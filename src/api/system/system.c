@@ -1,7 +1,10 @@
 // Health, readiness, metrics, backup.
 #include "api/system/system.h"
 
+#include "api/system/readiness.h"
 #include "metrics/process.h"
+
+#define HELD_UP "see what locks its tables or holds up its disk (docs/runbook.md)"
 
 void system_health(struct call *call)
 {
@@ -15,7 +18,7 @@ void system_health(struct call *call)
 }
 
 struct ready {
-    struct store_count_open query;
+    struct readiness_ask ask;
     struct call *call;
 };
 
@@ -44,19 +47,36 @@ static void add_away(struct call *call, struct json_writer *json)
     json_close(json);
 }
 
-static void ready_done(struct store_op *op)
+// Why it cannot be said to take records now, in `out`; else nothing.
+static void add_lack(struct store *store, int err, struct buf *out)
 {
-    struct ready *it = CONTAINER_OF(op, struct ready, query.op);
-    struct call *call = it->call;
     struct store_stats stats;
-    CLEANUP(buf_release) struct buf text = {0};
-    struct json_writer json = json_writer_to(&text);
+    store_stats(store, &stats);
+    if (err == ERR_TIMEOUT)
+        buf_printf(out, "the store does not answer: what it is asked waits for %u s or more; " HELD_UP,
+                   STORE_PATIENCE_MS / 1000);
+    else if (err < 0)
+        buf_printf(out, "the store cannot be read: %s", error_text(err));
+    else if (stats.write_error < 0)
+        buf_printf(out, "the store cannot be written: %s", error_text(stats.write_error));
+    else if (stats.commit_age_ns > STORE_COMMIT_AGE_MAX_NS)
+        buf_printf(out, "the store does not write: a commit waits for %llu s; " HELD_UP,
+                   (unsigned long long)(stats.commit_age_ns / 1000000000));
+}
 
-    store_stats(call->api->options.store, &stats);
-    int err = op->err ? op->err : stats.write_error;
+static void ready_told(struct readiness_ask *ask, int err)
+{
+    struct ready *it = CONTAINER_OF(ask, struct ready, ask);
+    struct call *call = it->call;
+    CLEANUP(buf_release) struct buf lack = {0};
+    add_lack(call->api->options.store, err, &lack);
     if (call->api->draining) {
         call_fail(call, ERR_SHUTTING_DOWN, NULL);
-    } else if (err == 0) {
+    } else if (lack.len > 0) {
+        call_fail(call, ERR_UNAVAILABLE, buf_cstr(&lack));
+    } else {
+        CLEANUP(buf_release) struct buf text = {0};
+        struct json_writer json = json_writer_to(&text);
         json_open_object(&json, NULL);
         json_add_text(&json, "status", "ready");
         if (call->api->limits->drains)
@@ -64,21 +84,17 @@ static void ready_done(struct store_op *op)
         add_away(call, &json);
         json_close(&json);
         call_answer(call, 200, &json);
-    } else {
-        buf_printf(&text, "the store cannot be %s: %s", op->err ? "read" : "written", error_text(err));
-        call_fail(call, ERR_UNAVAILABLE, buf_cstr(&text));
     }
-    store_op_release(op);
     free(it);
     call_unref(call);
 }
 
-// Asks the store something, so that the answer tells whether the store answers.
 void system_ready(struct call *call)
 {
     struct ready *it = xcalloc(1, sizeof(*it));
-    it->call = call;
-    call_submit(call, STORE_COUNT_OPEN, &it->query.op, ready_done);
+    *it = (struct ready){.ask.told = ready_told, .call = call};
+    call_ref(call);
+    readiness_ask(call->api->readiness, &it->ask);
 }
 
 void system_metrics(struct call *call)

@@ -42,9 +42,37 @@ static void a_store_without_figures_is_ready_when_it_answers(void **state)
     peer_close(&peer);
 }
 
+static _Atomic uint64_t commit_age_ns;
+
+static void slow_stats(struct store *store, struct store_stats *ret)
+{
+    (void)store;
+    ret->commit_age_ns = commit_age_ns;
+}
+
+static void a_store_whose_commit_does_not_end_is_not_ready(void **state)
+{
+    struct fixture *it = *state;
+    struct peer peer;
+    static const struct store_vtable slow = {.name = "slow", .submit = stub_submit, .stats = slow_stats};
+    it->store.base.vtable = &slow;
+    house_connect(&it->house, &peer);
+    commit_age_ns = STORE_COMMIT_AGE_MAX_NS;
+    peer_send_text(&peer, "GET /ready HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    stub_answer(take(it, STORE_COUNT_OPEN), 0);
+    peer_wait_text(&peer, "{\"status\":\"ready\"}");
+    commit_age_ns = STORE_COMMIT_AGE_MAX_NS + 1000000000;
+    peer_send_text(&peer, "GET /ready HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    stub_answer(take(it, STORE_COUNT_OPEN), 0);
+    peer_wait_text(&peer, "HTTP/1.1 503");
+    peer_wait_text(&peer, "the store does not write: a commit waits for 31 s");
+    peer_close(&peer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_store_whose_commit_does_not_end_is_not_ready, set_up, fixture_free),
         cmocka_unit_test_setup_teardown(a_backup_of_a_store_that_makes_none_is_refused_and_says_why, set_up,
                                         fixture_free),
         cmocka_unit_test_setup_teardown(a_store_without_figures_is_ready_when_it_answers, set_up, fixture_free),

@@ -41,6 +41,7 @@ void engine_stats(struct engine *engine, struct store_stats *ret)
     pthread_mutex_unlock(&engine->stats_mutex);
     pthread_mutex_lock(&engine->queues.mutex);
     ret->queue = engine->queues.writer.count;
+    ret->commit_age_ns = queues_commit_age_ns(&engine->queues);
     pthread_mutex_unlock(&engine->queues.mutex);
 }
 

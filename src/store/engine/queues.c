@@ -101,6 +101,7 @@ static void wait_until(struct queues *queues, pthread_cond_t *wake, uint64_t unt
 
 void queues_wait(struct queues *queues, uint64_t ms)
 {
+    queues->taken_ns = 0;
     if (ms == UINT64_MAX)
         pthread_cond_wait(&queues->writer_wake, &queues->mutex);
     else if (ms > 0)
@@ -119,8 +120,15 @@ void queues_committed(struct queues *queues, size_t count)
 {
     pthread_mutex_lock(&queues->mutex);
     uint64_t now_ns = clock_mono_ns();
-    gather_plan(&queues->gather, count, queues->writer.count, now_ns - queues->taken_ns, now_ns);
+    uint64_t took_ns = queues->taken_ns > 0 ? now_ns - queues->taken_ns : 0;
+    gather_plan(&queues->gather, count, queues->writer.count, took_ns, now_ns);
+    queues->taken_ns = 0;
     pthread_mutex_unlock(&queues->mutex);
+}
+
+uint64_t queues_commit_age_ns(const struct queues *queues)
+{
+    return queues->taken_ns > 0 ? clock_mono_ns() - queues->taken_ns : 0;
 }
 
 // --- Readers

@@ -13,7 +13,7 @@ struct queues {
     pthread_cond_t writer_wake, reader_wake;
     pthread_cond_t writer_pause; // the writer gathers; a complete group and the end wake it
     struct gather gather;
-    uint64_t taken_ns; // when the writer has taken its group
+    uint64_t taken_ns; // when the writer has taken its group; 0: it waits for one
     struct fair_queue writer, reader, scan;
     unsigned scanning;   // readers that work on a scan
     unsigned since_scan; // queries that were taken while scans waited
@@ -36,6 +36,7 @@ void queues_gather(struct queues *queues);
 // Waits for an operation; UINT64_MAX: without an end. The mutex must be held.
 void queues_wait(struct queues *queues, uint64_t ms);
 void queues_committed(struct queues *queues, size_t count); // of the last transaction
+uint64_t queues_commit_age_ns(const struct queues *queues); // any thread. The mutex must be held
 
 // --- For readers' threads.
 struct store_op *queues_next_query(struct queues *queues); // waits; NULL: the end

@@ -154,6 +154,7 @@ struct store_look {
 
 struct store_count_open {
     struct store_op op;
+    bool probe; // only to see that the store answers: of several stores that are one, the home's count is enough
     int64_t account;
     uint64_t ret_count;
     uint64_t ret_queued; // the jobs among them that wait for a worker

@@ -170,7 +170,7 @@ void go_list(struct shards *shards, struct store_op *op)
 
 // --- Counts
 
-// Only to see that the store answers: the home must, of the others store_away tells.
+// The home must answer, of the others store_away tells.
 static void counted(struct task *task)
 {
     struct store_count_open *count = TASK(task, store_count_open);
@@ -180,9 +180,16 @@ static void counted(struct task *task)
     task_end(task, part_op(task->parts[0])->err);
 }
 
+// A probe waits for no store but the home, as the others may stand still.
 void go_count_open(struct shards *shards, struct store_op *op)
 {
-    task_go(ask_all(shards, op), counted);
+    if (!CONTAINER_OF(op, struct store_count_open, op)->probe) {
+        task_go(ask_all(shards, op), counted);
+        return;
+    }
+    for (unsigned i = 1; i < shards->count; i++)
+        member_probe(&shards->members[i]);
+    go_home(shards, op);
 }
 
 static void backlogs(struct task *task)

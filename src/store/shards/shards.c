@@ -75,8 +75,10 @@ static void shards_stats(struct store *store, struct store_stats *ret)
         struct store_stats one;
         store_stats(shards->members[i].store, &one);
         add_stats(ret, &one);
-        if (i == 0)
-            ret->write_error = one.write_error; // of the others shards_away tells
+        if (i > 0) // of these shards_away tells
+            continue;
+        ret->write_error = one.write_error;
+        ret->commit_age_ns = one.commit_age_ns;
     }
 }
 
@@ -108,17 +110,29 @@ static int shards_cold_serve(struct store *store, const struct store_cold_source
     return err;
 }
 
+// What it lacks; NULL: nothing.
+static const char *lack_of(struct member *member)
+{
+    struct store_stats stats;
+    store_stats(member->store, &stats);
+    uint64_t probed_ms = atomic_load(&member->probed_ms), now_ms = clock_mono_ms();
+    int err = stats.write_error ? stats.write_error : atomic_load(&member->away);
+    if (err < 0)
+        return error_text(err);
+    if (probed_ms > 0 && now_ms > probed_ms + STORE_PATIENCE_MS)
+        return "it does not answer";
+    return stats.commit_age_ns > STORE_COMMIT_AGE_MAX_NS ? "it does not write" : NULL;
+}
+
 static bool shards_away(struct store *store, struct buf *out)
 {
     struct shards *shards = shards_of(store);
     bool any = false;
-    for (unsigned i = 0; i < shards->count; i++) {
-        struct store_stats stats;
-        store_stats(shards->members[i].store, &stats);
-        int err = stats.write_error ? stats.write_error : atomic_load(&shards->members[i].away);
-        if (i == 0 || err == 0)
+    for (unsigned i = 1; i < shards->count; i++) {
+        const char *lack = lack_of(&shards->members[i]);
+        if (!lack)
             continue;
-        buf_printf(out, "%s%s: %s", any ? "; " : "", shards->members[i].name, error_text(err));
+        buf_printf(out, "%s%s: %s", any ? "; " : "", shards->members[i].name, lack);
         any = true;
     }
     return any;

@@ -18,6 +18,7 @@ struct member { // one of the stores
     atomic_bool behind;                    // it may not have all accounts as they are in the home
     _Atomic uint64_t cold_epoch, cold_for; // of the mover's lease; and the home's, with which it was claimed
     atomic_int away;                       // why it last served nothing: ERR_UNAVAILABLE; 0: it serves
+    _Atomic uint64_t probed_ms;            // clock_mono_ms of the probe that it has not answered yet; 0: there is none
 };
 
 struct shards {
@@ -112,6 +113,8 @@ int task_error(const struct task *task); // of the first part that failed; 0
 // One operation of the caller's, on the store that has it.
 void go_there(struct shards *shards, struct store_op *op, struct member *member);
 void refuse(struct store_op *op, int err); // answers it
+// Asks whether it answers, unless it has not yet answered that; nobody waits. `away` and `probed_ms` tell.
+void member_probe(struct member *member);
 
 // --- The ways
 shards_route_fn go_home, go_by_row;                                            // task.c

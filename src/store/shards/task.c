@@ -1,5 +1,6 @@
 // Operations that are carried out by operations on some of the stores.
 #include "store/shards/shards_private.h"
+#include "util/clock.h"
 
 static struct part *part_new(struct member *member, enum store_op_kind kind, const struct store_op *like)
 {
@@ -106,6 +107,25 @@ void go_there(struct shards *shards, struct store_op *op, struct member *member)
     inner->process = op->process ? there_process : NULL;
     rows_inward(part);
     store_submit(member->store, inner);
+}
+
+static void probe_done(struct store_op *op)
+{
+    struct part *part = part_of(op);
+    note(part);
+    atomic_store(&part->member->probed_ms, 0);
+    part_free(part);
+}
+
+void member_probe(struct member *member)
+{
+    uint64_t none = 0;
+    if (!atomic_compare_exchange_strong(&member->probed_ms, &none, clock_mono_ms()))
+        return;
+    struct part *part = part_new(member, STORE_COUNT_OPEN, NULL);
+    PART(part, store_count_open)->probe = true;
+    part_op(part)->done = probe_done;
+    store_submit(member->store, part_op(part));
 }
 
 void refuse(struct store_op *op, int err)

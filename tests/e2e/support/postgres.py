@@ -99,6 +99,15 @@ class Postgres:
         done = subprocess.run(command, check=True, capture_output=True, text=True, cwd="/", timeout=DEADLINE)
         return done.stdout.strip()
 
+    @contextlib.contextmanager
+    def locked(self, table, database, mode="ACCESS EXCLUSIVE"):
+        """By a session that goes on for as long."""
+        argv = self.argv("psql", "-h", self.folder, "-p", self.port, "-U", "postgres", "-d", database, "-Atq")
+        with Process(argv, cwd="/", stdin=subprocess.PIPE) as session:
+            session.write(f"BEGIN; LOCK TABLE {table} IN {mode} MODE; SELECT 'held';\n".encode())
+            session.out.wait(lambda data: b"held" in data, "the lock")
+            yield
+
     def store(self, name):
         """How to connect to the database of this name, which is made if there is none."""
         database = "t" + hashlib.sha256(str(name).encode()).hexdigest()[:20]
