@@ -50,7 +50,8 @@ struct subscriber_sink {
     // subscriber_free, within the call or later.
     void (*tell)(void *owner, enum follower_step step, const struct follower *follower,
                  const struct execution *execution, const struct execution_live *live);
-    // It cannot go on: ERR_UNAVAILABLE (the store) or ERR_INVALID (the filter has used its steps). Ends the subscriber.
+    // It cannot go on: ERR_INVALID (the filter has used its steps), or an error of the store; ERR_COLD, and
+    // ERR_UNAVAILABLE of a store that others share, only if it does not follow. Ends the subscriber.
     void (*failed)(void *owner, int err);
 };
 

@@ -6,7 +6,7 @@
 // A slice of less than this part of the bytes is copied, because it would keep all of them in memory.
 #define SHARE_PART    4
 #define PASSED_BYTES  4096 // what skipping a closed chunk counts for
-#define COLD_AGAIN_MS 1000
+#define AWAY_AGAIN_MS 1000
 #define PUMP_BYTES    (2048u * 1024) // per turn of the loop and subscriber, so that nobody keeps the others waiting
 
 static void subscriber_release(struct subscriber *subscriber)
@@ -304,12 +304,14 @@ static void subscriber_woken(struct topic_waiter *waiter)
     subscriber_run(CONTAINER_OF(waiter, struct subscriber, waiter));
 }
 
-// What lies elsewhere and cannot be read now comes later: who follows waits for it.
+// What cannot be read now comes later, when S3 or the database is there again: who follows waits for it. Where a store
+// is this server's alone, nothing of it is away for a while.
 static bool subscriber_waits(struct subscriber *subscriber, int err)
 {
-    bool waits = err == ERR_COLD && subscriber->follow && !subscriber->ended;
+    bool away = err == ERR_COLD || (err == ERR_UNAVAILABLE && !store_alone(subscriber->fanout->options.store));
+    bool waits = away && subscriber->follow && !subscriber->ended;
     if (waits)
-        timer_start(subscriber->position_timer, COLD_AGAIN_MS);
+        timer_start(subscriber->position_timer, AWAY_AGAIN_MS);
     return waits;
 }
 

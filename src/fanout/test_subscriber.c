@@ -356,6 +356,38 @@ static void a_store_that_fails_ends_it_once(void **state)
     release(&reader);
 }
 
+static void one_who_follows_waits_while_a_store_that_others_share_is_away(void **state)
+{
+    struct fixture *fixture = *state;
+    struct reader reader = {0};
+    fixture->store.base.one_writer = false;
+    subscribe(fixture, &reader, 0, 20, true);
+    answer_read(fixture, 0, 0, ERR_UNAVAILABLE);
+    turns(fixture);
+    assert_int_equal(reader.failed, 0);
+    while (fixture->store.count == 0) { // it asks again, by a timer
+        loop_stop(fixture->loop);
+        assert_int_equal(loop_run(fixture->loop), 0);
+    }
+    answer_read(fixture, 0, 20, 0);
+    turns(fixture);
+    assert_int_equal(reader.failed, 0);
+    assert_numbers(&reader, 0, 20);
+    release(&reader);
+}
+
+static void one_who_wants_what_there_is_hears_that_the_store_is_away(void **state)
+{
+    struct fixture *fixture = *state;
+    struct reader reader = {0};
+    fixture->store.base.one_writer = false;
+    subscribe(fixture, &reader, 0, 20, false);
+    answer_read(fixture, 0, 0, ERR_UNAVAILABLE);
+    turns(fixture);
+    assert_true(reader.failed == 1 && reader.err == ERR_UNAVAILABLE);
+    release(&reader);
+}
+
 static void one_who_leaves_while_a_read_is_under_way_hears_nothing(void **state)
 {
     struct fixture *fixture = *state;
@@ -385,6 +417,8 @@ int main(void)
         TEST(what_retention_took_is_told_as_a_gap),
         TEST(who_is_overtaken_by_a_cut_is_told_and_who_was_before_it_is_not),
         TEST(a_store_that_fails_ends_it_once),
+        TEST(one_who_follows_waits_while_a_store_that_others_share_is_away),
+        TEST(one_who_wants_what_there_is_hears_that_the_store_is_away),
         TEST(one_who_leaves_while_a_read_is_under_way_hears_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

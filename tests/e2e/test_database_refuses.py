@@ -6,6 +6,7 @@ from support.api import eventually
 from support.cli import Cli
 from support.postgres import shared
 from support.server import Server
+from support.ws import Follower
 
 
 @pytest.fixture
@@ -84,6 +85,28 @@ def test_whether_a_server_is_ready_is_told_while_somebody_has_locked_a_table(clu
         assert {(answer.status, answer.code) for answer in answers} == {(503, "unavailable")}
         assert all("the store does not answer" in answer.json()["error"]["message"] for answer in answers)
     eventually(lambda: server.api().get("/ready", token=None).status == 200, "it is ready again")
+
+
+def test_who_follows_waits_while_a_server_cannot_read(cluster):
+    """It hears of a record, which another server has written, and has no connection to read it by."""
+    writes = cluster.add("--readers", "1")
+    execution_id = writes.api().create()
+    database = cluster.store.split("dbname=")[1]
+    connections = f"SELECT pid FROM pg_stat_activity WHERE datname = '{database}' AND application_name <> 'runnel bus'"
+    others = shared().sql(connections).split()
+    reads = cluster.add("--readers", "2")
+    with Follower(reads, execution_id) as follower:
+        writes.api().append(execution_id, {"message": "one"})
+        follower.logs(1)
+        shared().sql(f"ALTER DATABASE {database} ALLOW_CONNECTIONS false")
+        shared().sql(f"SELECT pg_terminate_backend(pid) FROM ({connections}) own WHERE pid NOT IN ({','.join(others)})")
+        writes.api().append(execution_id, {"message": "two"})
+        eventually(lambda: any(e.get("message") == "the store cannot be read" for e in reads.log()), "it cannot read")
+        shared().sql(f"ALTER DATABASE {database} ALLOW_CONNECTIONS true")
+        [two] = follower.logs(1)
+        assert two["message"] == "two"
+        writes.api().expect(200, "PATCH", f"/api/v1/executions/{execution_id}", {"status": "failed"})
+        follower.rest()
 
 
 def test_why_readers_get_no_connection_is_told_once_and_that_it_is_over(cluster):

@@ -118,9 +118,9 @@ static void look_over(struct batch_feed *feed, int err)
 {
     feed->looking = false;
     feed->telling = true;
-    if (err)
+    if (err && err != ERR_UNAVAILABLE) // the next look may be answered
         fail_all(feed, err);
-    else if (!list_empty(&feed->listeners))
+    else if (!err && !list_empty(&feed->listeners))
         tell_all(feed);
     feed->telling = false;
     store_op_release(&feed->failures.op);

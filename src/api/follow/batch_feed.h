@@ -31,7 +31,7 @@ struct batch_listener {
     // Whether it can be told something now. If not, it calls batch_listener_drained when it can.
     bool (*room)(struct batch_listener *listener);
     void (*tell)(struct batch_listener *listener, const struct batch_news *news); // it may leave within the call
-    void (*failed)(struct batch_listener *listener, int err); // ERR_NOT_FOUND, ERR_UNAVAILABLE …; it must leave
+    void (*failed)(struct batch_listener *listener, int err); // ERR_NOT_FOUND …, not ERR_UNAVAILABLE; it must leave
 };
 // It is told the state soon, unless it has that version already, and then each change.
 void batch_listener_join(struct batch_listener *listener, struct api *api, int64_t row, uint64_t version);
