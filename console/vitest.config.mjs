@@ -5,8 +5,6 @@ export default defineConfig({
   test: {
     include: ["src/**/*.test.ts", "tests/**/*.test.mjs"],
     fileParallelism: false,
-    // A page in a browser is tried a second time; the report says which. What fails twice fails.
-    retry: 1,
     testTimeout: 90_000,
     hookTimeout: 90_000,
   },

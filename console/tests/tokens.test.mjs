@@ -58,10 +58,15 @@ test("a token signs in, and one that ends is replaced while the log goes on", as
   const again = page.getByRole("heading", { name: "Sign in again" });
   // A token that is good until the log is there, on however slow a machine, and hardly longer.
   for (let seconds = 2; (await before.count()) === 0; seconds *= 2) {
-    await signIn(page, token(seconds));
-    await again.waitFor({ state: "detached" });
-    await again.waitFor();
+    const value = token(seconds);
+    // On its way already, so that the form says so, or later.
+    const refused = page.waitForResponse(
+      (answer) => answer.status() === 401 && answer.request().headers().authorization === `Bearer ${value}`,
+    );
+    await signIn(page, value);
+    await refused;
   }
+  await again.waitFor();
   await append("while nobody was signed in");
   await signIn(page, token(3600));
   await page.locator(".pane .line").getByText("while nobody was signed in").waitFor();
