@@ -70,7 +70,9 @@ struct node_lease_ask {
     // itself.
     uint64_t epoch;
     int64_t deadline_ms; // for CLAIM and RENEW
-    int64_t asked_ms;    // for RETURN: when the holder has asked; 0: not told
+    // For RETURN: when the holder has asked; 0: not told. A CLAIM of a runner need not tell: only who was answered has
+    // the epoch that it made, so every RETURN of that epoch was asked for later, and those of former epochs are fenced.
+    int64_t asked_ms;
 };
 
 // Somebody holds it, so nobody else may claim it. `holder` is the sign of its node.

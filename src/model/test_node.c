@@ -92,6 +92,19 @@ static void what_a_holder_asked_for_before_it_went_on_does_not_take_the_lease_ba
     }
 }
 
+// Whatever its machine's clock says: another machine may have claimed.
+static void a_claim_takes_the_lease_from_former_epochs_and_from_nobody_who_returns_with_its_own(void **state)
+{
+    (void)state;
+    struct node_lease lease = {.node = A, .epoch = 4, .deadline_ms = NOW - 1, .asked_ms = 5000};
+    const struct node_lease_ask claim = {NODE_LEASE_CLAIM, B, 5, 0, 0}, former = {NODE_LEASE_RETURN, A, 4, 0, 9000},
+                                own = {NODE_LEASE_RETURN, A, 5, 0, 1};
+    assert_int_equal(node_lease_next(&lease, &heard, &claim, NOW, &lease), 0);
+    assert_int_equal(node_lease_next(&lease, &heard, &former, NOW, &lease), ERR_FENCED);
+    assert_int_equal(node_lease_next(&lease, &heard, &own, NOW, &lease), 0);
+    assert_true(lease.node == A && lease.epoch == 5 && lease.asked_ms == 1);
+}
+
 static void a_node_that_was_away_itself_fences_nobody(void **state)
 {
     (void)state;
@@ -123,6 +136,7 @@ int main(void)
         cmocka_unit_test(a_lease_changes_hands_only_as_the_table_says),
         cmocka_unit_test(what_is_released_is_held_by_nobody_and_its_epoch_goes_on),
         cmocka_unit_test(what_a_holder_asked_for_before_it_went_on_does_not_take_the_lease_back),
+        cmocka_unit_test(a_claim_takes_the_lease_from_former_epochs_and_from_nobody_who_returns_with_its_own),
         cmocka_unit_test(a_node_that_was_away_itself_fences_nobody),
         cmocka_unit_test(a_server_vouches_until_others_may_have_fenced_it),
         cmocka_unit_test(a_server_that_did_not_reach_the_store_of_late_judges_nobody),
