@@ -217,7 +217,7 @@ static bool take_control(struct log_reader *reader, struct str json)
         take_gap(reader, message);
     } else if (strcmp(type, "state") == 0) {
         log_reader_take_state(reader, json_string_value(json_object_get(message, "status")),
-                              !json_is_false(json_object_get(message, "runner_connected"))); // null: not known
+                              json_object_get(message, "runner_connected"));
         return !reader->gave_up;
     } else if (strcmp(type, "error") == 0) {
         return take_error(reader, message);
@@ -394,7 +394,7 @@ static enum log_pass ask_status(struct log_reader *reader, json_t **ret_end)
     const json_t *runner = json_object_get(status, "runner");
     if (json_is_object(runner))
         log_reader_take_state(reader, json_string_value(json_object_get(status, "status")),
-                              json_is_true(json_object_get(runner, "connected")));
+                              json_object_get(runner, "connected"));
     log_waits_take(reader, status);
     if (json_is_true(json_object_get(status, "sealed")))
         *ret_end = TAKE_PTR(status);

@@ -4,12 +4,7 @@
 #include "cli/chunk_stream.h"
 #include "cli/cli_private.h"
 #include "cli/log_printer.h"
-#include "model/status.h"
-
-struct log_state {
-    bool known, connected, away; // away: it was connected before
-    enum execution_status status;
-};
+#include "cli/log_state.h"
 
 // Why the job waits is told while nothing of it has come.
 struct log_waits {
@@ -98,8 +93,8 @@ void log_waits_release(struct log_waits *waits);
 void log_waits_look(struct log_reader *reader); // asks for the status when that is due; blocks for the answer
 void log_waits_take(struct log_reader *reader, const json_t *status); // the object of …/status
 
-// Takes the present status and runner. Says on stderr what that means for people who follow.
-void log_reader_take_state(struct log_reader *reader, const char *status_text, bool connected);
+// Takes the present status and runner (true, false, or null). Says on stderr what that means for people who follow.
+void log_reader_take_state(struct log_reader *reader, const char *status_text, const json_t *connected);
 void log_reader_say(const struct log_reader *reader, const char *text); // writes "runnel: …" to stderr
 bool log_reader_until_passed(const struct log_reader *reader);
 // Returns at most `ms`, but not beyond the moment `until`.

@@ -1,11 +1,33 @@
-// Tells in words what happens to the runner of a log that is followed.
+#include "cli/log_state.h"
+
 #include "cli/log_reader.h"
-#include "model/status.h"
 
 static const char gone[] = "its runner is gone; if it does not come back in time, it counts as lost";
 static const char back[] = "its runner is back";
 static const char lost[] =
     "its runner is lost: nothing was heard of it for longer than its lease; the log goes on if it comes back";
+
+enum runner_link runner_link_of(const json_t *connected)
+{
+    return json_is_true(connected) ? RUNNER_CONNECTED : json_is_false(connected) ? RUNNER_AWAY : RUNNER_UNKNOWN;
+}
+
+// Who takes a job is not connected at once, and an execution whose records are posted never has a runner: none of them
+// is gone. One that was gone and may be with another server now is back: nobody else has it.
+const char *log_state_take(struct log_state *state, enum execution_status status, enum runner_link runner)
+{
+    const struct log_state was = *state;
+    bool is_lost = status == STATUS_LOST, was_lost = was.status == STATUS_LOST;
+    bool away = runner == RUNNER_AWAY && !status_terminal(status) && (was.away || was.connected);
+    bool connected =
+        runner == RUNNER_CONNECTED || (runner == RUNNER_UNKNOWN && !is_lost && (was.connected || was.away));
+    *state = (struct log_state){true, connected, away || is_lost, status};
+    if (is_lost)
+        return was_lost ? NULL : lost;
+    if (away)
+        return was.away ? NULL : gone;
+    return was.away && connected ? back : NULL;
+}
 
 void log_reader_say(const struct log_reader *reader, const char *text)
 {
@@ -16,22 +38,13 @@ void log_reader_say(const struct log_reader *reader, const char *text)
         fprintf(stderr, "runnel: %s\n", text);
 }
 
-void log_reader_take_state(struct log_reader *reader, const char *status_text, bool connected)
+void log_reader_take_state(struct log_reader *reader, const char *status_text, const json_t *connected)
 {
-    struct log_state *state = &reader->state;
     enum execution_status status;
     if (!status_text || !status_parse(str_of(status_text), &status))
         return;
-    bool was_away = state->known && state->away, was_lost = state->known && state->status == STATUS_LOST;
-    bool is_lost = status == STATUS_LOST;
-    // An execution whose records are posted never had a runner, and misses none.
-    bool away = !connected && !status_terminal(status) && (was_away || (state->known && state->connected));
-    if (is_lost && !was_lost)
-        log_reader_say(reader, lost);
-    else if (away && !was_away && !is_lost)
-        log_reader_say(reader, gone);
-    else if ((was_away || was_lost) && connected)
-        log_reader_say(reader, back);
-    *state = (struct log_state){true, connected, away || is_lost, status};
-    reader->gave_up = is_lost && reader->ends_when_lost;
+    const char *told = log_state_take(&reader->state, status, runner_link_of(connected));
+    if (told)
+        log_reader_say(reader, told);
+    reader->gave_up = status == STATUS_LOST && reader->ends_when_lost;
 }
