@@ -196,7 +196,7 @@ def gauge(server, name):
 )
 def test_followers_that_do_not_read_keep_no_chunks(bounded, path):
     """Forty at places of their own in a log of 200,000 lines: each may keep some 64 KiB, and the cache goes back to
-    its 16 MiB."""
+    its 16 MiB. More is behind each of them than the 2 MiB that the kernel takes in for it, so none is at its end."""
     api = bounded.api()
     execution_id = api.create()
     line = "of a rather long log, with some words in it"
@@ -210,19 +210,19 @@ def test_followers_that_do_not_read_keep_no_chunks(bounded, path):
     }
     connections = [deaf(bounded) for _ in range(40)]
     for i, connection in enumerate(connections):
-        target = path.format(execution_id, i * 5000)
+        target = path.format(execution_id, i * 4000)
         connection.sendall(signed(bounded, f"GET {target} HTTP/1.1", **(upgrade if path.startswith("/ws") else {})))
         assert connection.recv(12) in (b"HTTP/1.1 101", b"HTTP/1.1 200")
     eventually(lambda: gauge(bounded, "followers") == 40, "all to be followers")
     eventually(lambda: gauge(bounded, "cache_bytes") <= 16 * MIB, "the cache to let go")
     assert held(bounded, "pinned") <= 4 * MIB
     # One of them reads on, slowly at first, and gets everything.
-    last, data = connections[30], b""
+    last, data = connections[37], b""
     last.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, MIB)
     while f"line number 199999 {line}".encode() not in data[-200_000:]:
         data += last.recv(MIB)
     found = [int(number) for number in re.findall(rb"line number (\d+) ", data)]
-    assert found == list(range(150_000, 200_000))
+    assert found == list(range(148_000, 200_000))
 
 
 class ComeBack(Exception):
