@@ -1,6 +1,5 @@
 #include "store/postgres/postgres_fixture.h"
 
-#include "store/postgres/postgres_store.h"
 #include "store/postgres/statements.h"
 #include "store/sql/postgres.h"
 
@@ -24,13 +23,19 @@ static char *database_of(const char *folder)
     return name;
 }
 
+struct postgres_options postgres_fixture_options(const char *conninfo, _Atomic int64_t *now_ms)
+{
+    return (struct postgres_options){
+        .conninfo = conninfo, .readers = 2, .merge_always = true, .now_ms = fixture_clock, .now_arg = now_ms};
+}
+
 static int open_store(const char *folder, _Atomic int64_t *now_ms, bool merge_always, struct store **ret)
 {
     CLEANUP(free_ptr) char *name = database_of(folder);
     CLEANUP(free_ptr) char *where = sql_fixture_database(engine, name);
     CLEANUP(buf_release) struct buf error = {0};
-    const struct postgres_options options = {
-        .conninfo = where, .readers = 2, .merge_always = merge_always, .now_ms = fixture_clock, .now_arg = now_ms};
+    struct postgres_options options = postgres_fixture_options(where, now_ms);
+    options.merge_always = merge_always;
     return postgres_store_open(&options, &error, ret);
 }
 
@@ -53,6 +58,26 @@ int postgres_fixture_set_up(void **state)
 int postgres_fixture_set_up_with_pauses(void **state)
 {
     *state = fixture_new(&with_pauses);
+    return 0;
+}
+
+int postgres_fixture_set_up_pair(void **state)
+{
+    struct fixture **servers = xcalloc(2, sizeof(struct fixture *)), *first = fixture_new(&adapter);
+    servers[0] = first;
+    servers[1] = xmalloc(sizeof(*first));
+    *servers[1] = *first;
+    *state = servers;
+    return open_with_pauses(first->folder, &first->now_ms, &servers[1]->store);
+}
+
+int postgres_fixture_tear_down_pair(void **state)
+{
+    struct fixture **servers = *state;
+    store_free(&servers[1]->store);
+    free(servers[1]);
+    fixture_free(&servers[0]);
+    free(servers);
     return 0;
 }
 

@@ -1,6 +1,7 @@
 // What tests of this adapter share: stores in databases of their own, on one PostgreSQL for the test program.
 #pragma once
 
+#include "store/postgres/postgres_store.h"
 #include "store/sql_fixture.h"
 #include "store/store_fixture.h"
 
@@ -14,6 +15,11 @@ int postgres_fixture_set_up(void **state);
 int postgres_fixture_set_up_with_pauses(void **state); // one that merges what is due by the fixture's clock
 // Opens it once more: another server of the same database. The folder's name tells the database.
 int postgres_fixture_open(const char *folder, _Atomic int64_t *now_ms, struct store **ret);
+struct postgres_options postgres_fixture_options(const char *conninfo, _Atomic int64_t *now_ms); // as it opens them
+// The same with two servers: *state is an array of two fixtures, of which the second one shares everything with the
+// first but its store, which may be freed before. That one does not merge at once.
+int postgres_fixture_set_up_pair(void **state);
+int postgres_fixture_tear_down_pair(void **state);
 char *postgres_fixture_conninfo(const struct fixture *fixture); // owned by the caller
 
 // Connects with the statements of the log. The database is made if there is none of that name.

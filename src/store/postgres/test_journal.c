@@ -30,14 +30,6 @@ static int64_t number(const struct fixture *fixture, const char *text)
     return fixture_number(sql, text);
 }
 
-// The same fixture, with another server of its database.
-static struct fixture second_server(struct fixture *fixture)
-{
-    struct fixture other = *fixture;
-    assert_int_equal(postgres_fixture_open(fixture->folder, &fixture->now_ms, &other.store), 0);
-    return other;
-}
-
 static struct store_append append_of(int64_t row, const char *producer, uint64_t counter, struct chunk *chunk)
 {
     return (struct store_append){
@@ -69,7 +61,7 @@ static int64_t known_log(struct fixture *fixture, const char *producer)
 
 static void what_a_server_keeps_is_entered_in_its_journal(void **state)
 {
-    struct fixture *fixture = *state;
+    struct fixture **servers = *state, *fixture = servers[0], *other = servers[1];
     int64_t row = known_log(fixture, "p");
     uint64_t before = journaled(fixture);
     for (uint64_t i = 3; i < 20; i++)
@@ -80,8 +72,6 @@ static void what_a_server_keeps_is_entered_in_its_journal(void **state)
     assert_int_equal(number(fixture, "SELECT next_sequence FROM executions"), 1);
     assert_int_equal(number(fixture, "SELECT next FROM producers"), 1);
     assert_int_equal(number(fixture, "SELECT log_end(id) FROM executions"), 20);
-    struct fixture other = second_server(fixture);
-    struct fixture *servers[SERVERS] = {fixture, &other};
     for (size_t i = 0; i < SERVERS; i++) {
         struct execution found = fixture_get(servers[i], fixture_account(servers[i], "a"), "e");
         assert_int_equal(found.next_sequence, 20);
@@ -92,10 +82,9 @@ static void what_a_server_keeps_is_entered_in_its_journal(void **state)
     struct store_quiet_look look = {.op.kind = STORE_QUIET_LOOK};
     assert_int_equal(
         number(fixture, "WITH x AS (UPDATE executions SET quiet_ms = 5000 RETURNING 1) SELECT count(*) FROM x"), 1);
-    assert_int_equal(fixture_run(&other, &look.op), 0);
+    assert_int_equal(fixture_run(other, &look.op), 0);
     assert_int_equal(look.ret_count, 1);
     assert_int_equal(look.ret_found[0].next, 20);
-    store_free(&other.store);
     assert_int_equal(fixture_complete_err(fixture, row, "p", 19), 0); // compares the producer's digest
     assert_int_equal(number(fixture, "SELECT next_sequence FROM executions"), 20);
     assert_int_equal(number(fixture, "SELECT journal FROM executions"), 0);
@@ -103,11 +92,10 @@ static void what_a_server_keeps_is_entered_in_its_journal(void **state)
 
 static void a_server_that_ends_brings_its_journal_home(void **state)
 {
-    struct fixture *fixture = *state;
-    struct fixture other = second_server(fixture);
-    int64_t row = known_log(&other, "p");
+    struct fixture **servers = *state, *fixture = servers[0], *other = servers[1];
+    int64_t row = known_log(other, "p");
     assert_int_equal(number(fixture, "SELECT count(*) FROM journals"), 2);
-    store_free(&other.store);
+    store_free(&other->store);
     assert_int_equal(number(fixture, "SELECT count(*) FROM journals"), 0);
     assert_int_equal(number(fixture, "SELECT next_sequence FROM executions"), 3);
     append(fixture, row, "p", 3);
@@ -117,7 +105,7 @@ static void a_server_that_ends_brings_its_journal_home(void **state)
 // Its process is gone, and with it what it remembered: that is as if its connection and its memory were another's.
 static void the_journal_of_a_server_that_was_killed_is_brought_home(void **state)
 {
-    struct fixture *fixture = *state;
+    struct fixture *fixture = *(struct fixture **)*state;
     int64_t row = known_log(fixture, "p");
     assert_int_equal(number(fixture,
                             "WITH s AS (UPDATE journals SET sender = 7 RETURNING 1), w AS (UPDATE writers SET "
@@ -137,87 +125,76 @@ static void the_journal_of_a_server_that_was_killed_is_brought_home(void **state
 
 static void records_of_another_server_come_in_between(void **state)
 {
-    struct fixture *fixture = *state;
-    struct fixture other = second_server(fixture);
+    struct fixture **servers = *state, *fixture = servers[0], *other = servers[1];
     int64_t row = known_log(fixture, "p");
     for (uint64_t i = 0; i < 60; i++) {
         uint64_t mine, its;
-        assert_int_equal(append_at(&other, row, "q", i, &its), 0);
+        assert_int_equal(append_at(other, row, "q", i, &its), 0);
         assert_int_equal(append_at(fixture, row, "p", 3 + i, &mine), 0);
         assert_int_equal(its, 3 + 2 * i);
         assert_int_equal(mine, 4 + 2 * i);
     }
     // One that others write too is kept by nobody for a while, and then by one of them again.
-    assert_in_range(lost(fixture) + lost(&other), 1, 6);
+    assert_in_range(lost(fixture) + lost(other), 1, 6);
     assert_int_equal(fixture_read(fixture, row, 0, 1 << 20, NULL, NULL), 123);
-    store_free(&other.store);
 }
 
 // The same runner's stream at another server, which was there first: repetition is recognised, not doubled.
 static void what_another_server_has_already_is_not_doubled(void **state)
 {
-    struct fixture *fixture = *state;
-    struct fixture other = second_server(fixture);
+    struct fixture **servers = *state, *fixture = servers[0], *other = servers[1];
     int64_t row = known_log(fixture, "p");
     uint64_t first;
-    append(&other, row, "p", 3);
+    append(other, row, "p", 3);
     assert_int_equal(append_at(fixture, row, "p", 3, &first), 0);
     assert_int_equal(first, 3);
     append(fixture, row, "p", 4);
-    assert_int_equal(append_at(&other, row, "p", 6, NULL), ERR_GAP);
-    append(&other, row, "p", 5);
-    assert_int_equal(fixture_read(&other, row, 0, 1 << 20, NULL, NULL), 6);
-    store_free(&other.store);
+    assert_int_equal(append_at(other, row, "p", 6, NULL), ERR_GAP);
+    append(other, row, "p", 5);
+    assert_int_equal(fixture_read(other, row, 0, 1 << 20, NULL, NULL), 6);
 }
 
 static void a_seal_of_another_server_is_heeded(void **state)
 {
-    struct fixture *fixture = *state;
-    struct fixture other = second_server(fixture);
+    struct fixture **servers = *state, *fixture = servers[0], *other = servers[1];
     int64_t row = known_log(fixture, "p");
-    assert_int_equal(fixture_complete_err(&other, row, "p", 2), 0);
+    assert_int_equal(fixture_complete_err(other, row, "p", 2), 0);
     assert_int_equal(append_at(fixture, row, "p", 3, NULL), ERR_SEALED);
     assert_int_equal(append_at(fixture, row, "", 0, NULL), ERR_SEALED);
     assert_int_equal(fixture_read(fixture, row, 0, 1 << 20, NULL, NULL), 3);
-    store_free(&other.store);
 }
 
 // Only appends rely on what is kept. Whatever else is asked for a log that is known sees what others have left.
 static void what_is_no_append_sees_what_others_left(void **state)
 {
-    struct fixture *fixture = *state;
-    struct fixture other = second_server(fixture);
+    struct fixture **servers = *state, *fixture = servers[0], *other = servers[1];
     int64_t row = known_log(fixture, "p");
-    append(&other, row, "p", 3);
+    append(other, row, "p", 3);
     assert_int_equal(fixture_complete_err(fixture, row, "p", 3), 0);
     assert_int_equal(fixture_read(fixture, row, 0, 1 << 20, NULL, NULL), 4);
-    store_free(&other.store);
 }
 
 // A refusal is never by what was known from before: the other server has filled the gap.
 static void what_would_be_refused_is_looked_up(void **state)
 {
-    struct fixture *fixture = *state;
-    struct fixture other = second_server(fixture);
+    struct fixture **servers = *state, *fixture = servers[0], *other = servers[1];
     int64_t row = known_log(fixture, "p");
-    append(&other, row, "p", 3);
+    append(other, row, "p", 3);
     append(fixture, row, "p", 4);
     assert_int_equal(fixture_read(fixture, row, 0, 1 << 20, NULL, NULL), 5);
-    store_free(&other.store);
 }
 
 // In a group one log that is not kept any more makes all of it be begun again.
 static void a_group_that_was_applied_to_a_lost_journal_is_written_once(void **state)
 {
-    struct fixture *fixture = *state;
-    struct fixture other = second_server(fixture);
+    struct fixture **servers = *state, *fixture = servers[0], *other = servers[1];
     int64_t account = fixture_account(fixture, "a"), rows[LOGS];
     const char *const names[LOGS] = {"e0", "e1", "e2", "e3"};
     for (size_t i = 0; i < LOGS; i++) {
         rows[i] = fixture_create(fixture, account, names[i], STATUS_RUNNING);
         append(fixture, rows[i], "p", 0);
     }
-    append(&other, rows[2], "q", 0);
+    append(other, rows[2], "q", 0);
     struct store_append appends[LOGS];
     struct store_op *ops[LOGS];
     struct chunk *chunk = fixture_chunk(1, 1, 40, 1763200000000);
@@ -232,7 +209,6 @@ static void a_group_that_was_applied_to_a_lost_journal_is_written_once(void **st
         assert_int_equal(fixture_read(fixture, rows[i], 0, 1 << 20, NULL, NULL), i == 2 ? 3 : 2);
     }
     chunk_unref(&chunk);
-    store_free(&other.store);
 }
 
 static void end_connections(const struct fixture *fixture)
@@ -246,7 +222,7 @@ static void end_connections(const struct fixture *fixture)
 // the last of it.
 static void a_new_connection_begins_with_what_the_database_has(void **state)
 {
-    struct fixture *fixture = *state;
+    struct fixture *fixture = *(struct fixture **)*state;
     int64_t row = known_log(fixture, "p");
     end_connections(fixture);
     append(fixture, row, "p", 3);
@@ -261,9 +237,7 @@ static void a_new_connection_begins_with_what_the_database_has(void **state)
 // Two servers take turns with the same producers, as if each runner changed servers all the time, and connections end.
 static void nothing_is_lost_or_doubled_between_servers(void **state)
 {
-    struct fixture *fixture = *state;
-    struct fixture other = second_server(fixture);
-    struct fixture *servers[SERVERS] = {fixture, &other};
+    struct fixture **servers = *state, *fixture = servers[0], *other = servers[1];
     int64_t account = fixture_account(fixture, "a"), rows[LOGS];
     const char *const names[LOGS] = {"e0", "e1", "e2", "e3"};
     uint64_t next[LOGS] = {0};
@@ -285,26 +259,26 @@ static void nothing_is_lost_or_doubled_between_servers(void **state)
     assert_true(journaled(fixture) > 0 && lost(fixture) > 0);
     for (size_t i = 0; i < LOGS; i++) {
         assert_int_equal(fixture_read(fixture, rows[i], 0, 1 << 20, NULL, NULL), next[i]);
-        assert_int_equal(fixture_complete_err(&other, rows[i], "p", (int64_t)next[i] - 1), 0);
+        assert_int_equal(fixture_complete_err(other, rows[i], "p", (int64_t)next[i] - 1), 0);
     }
-    store_free(&other.store);
 }
 
 int main(void)
 {
-#define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, postgres_fixture_set_up, fixture_tear_down)
+#define WITH_STORES(test) \
+    cmocka_unit_test_setup_teardown(test, postgres_fixture_set_up_pair, postgres_fixture_tear_down_pair)
     const struct CMUnitTest tests[] = {
-        WITH_STORE(what_a_server_keeps_is_entered_in_its_journal),
-        WITH_STORE(a_server_that_ends_brings_its_journal_home),
-        WITH_STORE(the_journal_of_a_server_that_was_killed_is_brought_home),
-        WITH_STORE(records_of_another_server_come_in_between),
-        WITH_STORE(what_another_server_has_already_is_not_doubled),
-        WITH_STORE(a_seal_of_another_server_is_heeded),
-        WITH_STORE(what_is_no_append_sees_what_others_left),
-        WITH_STORE(what_would_be_refused_is_looked_up),
-        WITH_STORE(a_group_that_was_applied_to_a_lost_journal_is_written_once),
-        WITH_STORE(a_new_connection_begins_with_what_the_database_has),
-        WITH_STORE(nothing_is_lost_or_doubled_between_servers),
+        WITH_STORES(what_a_server_keeps_is_entered_in_its_journal),
+        WITH_STORES(a_server_that_ends_brings_its_journal_home),
+        WITH_STORES(the_journal_of_a_server_that_was_killed_is_brought_home),
+        WITH_STORES(records_of_another_server_come_in_between),
+        WITH_STORES(what_another_server_has_already_is_not_doubled),
+        WITH_STORES(a_seal_of_another_server_is_heeded),
+        WITH_STORES(what_is_no_append_sees_what_others_left),
+        WITH_STORES(what_would_be_refused_is_looked_up),
+        WITH_STORES(a_group_that_was_applied_to_a_lost_journal_is_written_once),
+        WITH_STORES(a_new_connection_begins_with_what_the_database_has),
+        WITH_STORES(nothing_is_lost_or_doubled_between_servers),
     };
     return POSTGRES_FIXTURE_RUN(tests);
 }
