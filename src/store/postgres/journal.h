@@ -68,7 +68,8 @@ void journal_want(struct journal *journal, uint64_t sender, int64_t row);
 // Brings home what the journal of `sender` has. `rows`, an array (arrays.h): they are not that server's from then on;
 // `all`: nor is anything else that is in it. Errors are those of sql.h; then nothing was done, or all of it.
 int journal_settle(struct sql *sql, uint64_t sender, struct str rows, bool all, uint64_t *ret_settled);
-// What others have left of the journal of `sender`: *ret_settled, and 1 or 0 for whether there is anything.
+// What others have left of the journal of `sender`: *ret_settled; and 0, or 1 if there is something, or not even its row
+// of `writers`: then it is to be settled, which makes it.
 int journal_look(struct sql *sql, uint64_t sender, uint64_t *ret_settled);
 // Settles the journal of a server that has done nothing for seconds, if there is one. It may be alive.
 int journal_settle_left(struct sql *sql);

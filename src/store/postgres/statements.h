@@ -46,11 +46,12 @@
       "unnest(CAST(?1 AS bigint[]), CAST(?2 AS bigint[]), CAST(?3 AS bigint[]), CAST(?4 AS bigint[]), "                \
       "CAST(?5 AS bigint[])) AS x(id, next, digest, bytes, journal) WHERE executions.id = x.id")                       \
     X(JOURNAL_ADD, "INSERT INTO journals(sender, number, body) VALUES(?1, ?2, ?3)")                                    \
-    X(JOURNAL_HOLD, "INSERT INTO writers(sender, number, touched_ms, settled) VALUES(?1, 0, {now_ms}, 1) "             \
+    /* A row that is made anew, as the server was forgotten, has another number than the one before had. */            \
+    X(JOURNAL_HOLD, "INSERT INTO writers(sender, number, touched_ms, settled) VALUES(?1, 0, {now_ms}, {now_ms}) "      \
                     "ON CONFLICT(sender) DO UPDATE SET settled = writers.settled + 1 RETURNING settled")               \
-    X(JOURNAL_LOOK, "SELECT coalesce((SELECT settled FROM writers WHERE sender = ?1), 0), (SELECT count(*) FROM "      \
-                    "(SELECT number FROM "                                                                             \
-                    "journals WHERE sender = ?1 ORDER BY sender, number LIMIT 1) AS x)")                               \
+    X(JOURNAL_LOOK, "SELECT coalesce(max(w.settled), 0), CASE WHEN count(*) = 0 THEN 1 ELSE (SELECT count(*) FROM "    \
+                    "(SELECT number FROM journals WHERE sender = ?1 ORDER BY sender, number LIMIT 1) AS x) END "       \
+                    "FROM (SELECT settled FROM writers WHERE sender = ?1) AS w")                                       \
     X(JOURNAL_LIST, "SELECT body FROM journals WHERE sender = ?1 ORDER BY number")                                     \
     X(JOURNAL_LOCK, "SELECT id FROM executions WHERE id = ANY(CAST((SELECT CAST(?1 AS bigint[])) AS bigint[])) "       \
                     "ORDER BY id FOR UPDATE")                                                                          \

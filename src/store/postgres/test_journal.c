@@ -184,6 +184,22 @@ static void what_would_be_refused_is_looked_up(void **state)
     assert_int_equal(fixture_read(fixture, row, 0, 1 << 20, NULL, NULL), 5);
 }
 
+// A process that was stopped for a day: its row of `writers` is gone with those of the dead, and there is another one
+// once somebody has brought home what it kept.
+static void a_server_that_was_forgotten_begins_again(void **state)
+{
+    struct fixture **servers = *state, *fixture = servers[0], *other = servers[1];
+    int64_t row = known_log(fixture, "p");
+    uint64_t next = 3, before = journaled(fixture);
+    append(other, row, "q", 0);
+    while (journaled(fixture) == before) // it has won it back
+        append(fixture, row, "p", next++);
+    append(fixture, row, "p", next++);
+    assert_int_equal(number(fixture, "WITH g AS (DELETE FROM writers RETURNING 1) SELECT count(*) FROM g"), 2);
+    assert_int_equal(fixture_complete_err(other, row, "p", (int64_t)next - 1), 0);
+    assert_int_equal(append_at(fixture, row, "p", next, NULL), ERR_SEALED);
+}
+
 // In a group one log that is not kept any more makes all of it be begun again.
 static void a_group_that_was_applied_to_a_lost_journal_is_written_once(void **state)
 {
@@ -276,6 +292,7 @@ int main(void)
         WITH_STORES(a_seal_of_another_server_is_heeded),
         WITH_STORES(what_is_no_append_sees_what_others_left),
         WITH_STORES(what_would_be_refused_is_looked_up),
+        WITH_STORES(a_server_that_was_forgotten_begins_again),
         WITH_STORES(a_group_that_was_applied_to_a_lost_journal_is_written_once),
         WITH_STORES(a_new_connection_begins_with_what_the_database_has),
         WITH_STORES(nothing_is_lost_or_doubled_between_servers),
