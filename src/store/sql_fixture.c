@@ -112,11 +112,9 @@ static void postgres_init(const struct sql_fixture *fixture, const char *data)
     close(nowhere);
 }
 
-static void postgres_start(struct sql_fixture *fixture)
+static void postgres_start(struct sql_fixture *fixture, const char *data)
 {
-    CLEANUP(free_ptr) char *data = xasprintf("%s/data", fixture->folder);
     CLEANUP(free_ptr) char *program = xasprintf("%s/postgres", fixture->programs);
-    postgres_init(fixture, data);
     int ends[2];
     assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
     const char *const arguments[] = {program,
@@ -206,8 +204,17 @@ struct sql_fixture *sql_fixture_new(enum sql_engine engine, const char **ret_rea
     const struct passwd *user = geteuid() == 0 ? getpwnam("postgres") : NULL;
     if (user)
         assert_int_equal(chown(fixture->folder, user->pw_uid, user->pw_gid), 0);
-    postgres_start(fixture);
+    CLEANUP(free_ptr) char *data = xasprintf("%s/data", fixture->folder);
+    postgres_init(fixture, data);
+    postgres_start(fixture, data);
     return fixture;
+}
+
+void sql_fixture_restart(struct sql_fixture *fixture)
+{
+    CLEANUP(free_ptr) char *data = xasprintf("%s/data", fixture->folder);
+    postgres_stop(fixture);
+    postgres_start(fixture, data);
 }
 
 void sql_fixture_free(struct sql_fixture **fixture)

@@ -11,6 +11,7 @@ struct sql_fixture;
 // folder and process, listens only on a socket in that folder, and ends with this process.
 struct sql_fixture *sql_fixture_new(enum sql_engine engine, const char **ret_reason);
 void sql_fixture_free(struct sql_fixture **fixture);
+void sql_fixture_restart(struct sql_fixture *fixture); // a PostgreSQL, as after a crash: it recovers what was committed
 // Gives an empty store with the newest schema, or one without a schema. The caller owns connections, and must close
 // them before the next of these calls.
 void sql_fixture_reset(struct sql_fixture *fixture);

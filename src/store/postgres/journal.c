@@ -5,10 +5,11 @@
 
 #define LEFT_MS (2 * JOURNAL_HOME_MS) // a server that goes on has written by then
 
-void journal_init(struct journal *journal)
+void journal_init(struct journal *journal, _Atomic uint64_t *home_ms)
 {
     pthread_mutex_init(&journal->mutex, NULL);
     ends_init(&journal->ends);
+    journal->home_ms = home_ms;
 }
 
 void journal_release(struct journal *journal)
@@ -46,12 +47,15 @@ static const struct ends_log *oldest(const struct journal *journal)
     return list_empty(order) ? NULL : CONTAINER_OF(order->next, struct ends_log, order);
 }
 
+static uint64_t log_due_ms(const struct journal *journal, const struct ends_log *log)
+{
+    return log->since_ms + (journal->home_ms ? atomic_load(journal->home_ms) : JOURNAL_HOME_MS);
+}
+
 uint64_t journal_due_ms(const struct journal *journal)
 {
     const struct ends_log *log = oldest(journal);
-    return !log                                                      ? UINT64_MAX
-           : journal->ends_now || journal->bytes > JOURNAL_BYTES_MAX ? 0
-                                                                     : log->since_ms + JOURNAL_HOME_MS;
+    return !log ? UINT64_MAX : journal->ends_now || journal->bytes > JOURNAL_BYTES_MAX ? 0 : log_due_ms(journal, log);
 }
 
 bool journal_due(const struct journal *journal, uint64_t now_ms)
@@ -66,7 +70,7 @@ void journal_bring_home(const struct journal *journal, struct ends *rows, struct
     bool all = journal->ends_now || journal->bytes > JOURNAL_BYTES_MAX;
     LIST_FOR_EACH_SAFE(it, next, &journal->ends.order) {
         const struct ends_log *log = CONTAINER_OF(it, struct ends_log, order);
-        if (count++ == max || (!all && now_ms < log->since_ms + JOURNAL_HOME_MS))
+        if (count++ == max || (!all && now_ms < log_due_ms(journal, log)))
             break;
         const struct ends_log *later = ends_find(entered, log->row);
         ends_merge(rows, log);

@@ -13,6 +13,7 @@
 #include "store/sql/sql.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #define JOURNAL_HOME_MS   10000 // from a log's first entry until it is brought home
 #define JOURNAL_BYTES_MAX ((size_t)32 << 20)
@@ -37,11 +38,12 @@ struct journal {
     size_t first, count, cap;
     size_t bytes;                  // of the entries
     bool ends_now;                 // all is to be brought home
+    _Atomic uint64_t *home_ms;     // instead of JOURNAL_HOME_MS; NULL: not. For tests
     struct journal_wanted *wanted; // executions that the next transaction needs, and whose journal is in the way
     size_t wanted_count, wanted_cap;
 };
 
-void journal_init(struct journal *journal);
+void journal_init(struct journal *journal, _Atomic uint64_t *home_ms);
 void journal_release(struct journal *journal);
 
 // Where a log ends, or what a producer has sent, beyond its row. False: nothing is known beyond it. Thread-safe.
@@ -68,8 +70,8 @@ void journal_want(struct journal *journal, uint64_t sender, int64_t row);
 // Brings home what the journal of `sender` has. `rows`, an array (arrays.h): they are not that server's from then on;
 // `all`: nor is anything else that is in it. Errors are those of sql.h; then nothing was done, or all of it.
 int journal_settle(struct sql *sql, uint64_t sender, struct str rows, bool all, uint64_t *ret_settled);
-// What others have left of the journal of `sender`: *ret_settled; and 0, or 1 if there is something, or not even its row
-// of `writers`: then it is to be settled, which makes it.
+// What others have left of the journal of `sender`: *ret_settled; and 0, or 1 if there is something, or not even its
+// row of `writers`: then it is to be settled, which makes it.
 int journal_look(struct sql *sql, uint64_t sender, uint64_t *ret_settled);
 // Settles the journal of a server that has done nothing for seconds, if there is one. It may be alive.
 int journal_settle_left(struct sql *sql);

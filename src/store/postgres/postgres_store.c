@@ -90,7 +90,7 @@ static struct postgres_store *store_new(const struct postgres_options *options)
     pthread_mutex_init(&store->merger_mutex, NULL);
     postgres_cond_init(&store->merger_wake);
     store->sender = store->appends.sender = peers_sender();
-    journal_init(&store->journal);
+    journal_init(&store->journal, options->home_ms);
     store->merge_always = options->merge_always;
     return store;
 }

@@ -5,6 +5,8 @@
 #include "util/budget.h"
 #include "util/log.h"
 
+#include <stdatomic.h>
+
 struct postgres_options {
     const char *conninfo; // as libpq takes it: a URL, or words
     unsigned readers;     // threads, each with a connection of its own
@@ -12,10 +14,12 @@ struct postgres_options {
     // wants to know; NULL: none.
     const char *bus, *bus_credentials, *bus_ca;
     const struct logger *logger;
-    struct budget *budget;        // that memory kept for summaries counts for; NULL: none. Must outlive the store
-    bool event_rows;              // structured records become rows of the table `events` too
-    bool mirrors;                 // the logs of new executions are to be copied (store/ops/mirror.h)
-    bool merge_always;            // as soon as there is something. For tests
+    struct budget *budget; // that memory kept for summaries counts for; NULL: none. Must outlive the store
+    bool event_rows;       // structured records become rows of the table `events` too
+    bool mirrors;          // the logs of new executions are to be copied (store/ops/mirror.h)
+    bool merge_always;     // as soon as there is something. For tests
+    // From a log's first entry in the journal until it is brought home; NULL: JOURNAL_HOME_MS. For tests
+    _Atomic uint64_t *home_ms;
     int64_t (*now_ms)(void *arg); // realtime, thread-safe; NULL: the clock. For tests
     void *now_arg;
 };
