@@ -5,6 +5,7 @@
 //    │ it is there     │ a part, or the client is gone      │ somebody was faster: remove
 //    └▶ 200            └▶ pause ──▶ 202                     └▶ 200
 #include "api/artifacts/artifacts.h"
+#include "api/artifacts/taking.h"
 #include "api/streams.h"
 #include "http/range.h"
 #include "util/id.h"
@@ -13,17 +14,15 @@
 #define HELD     (2 * GATHERED + 2 * (size_t)LOOP_SCRATCH_SIZE)
 
 struct upload {
-    struct call *call;            // whose request this has
-    struct http_request *request; // NULL: it was answered, or the client is gone
+    struct taking taking;
     uint8_t hash[STORE_HASH_LEN];
     uint64_t first, len, size; // of the body's range
     struct blob_upload *upload;
     uint64_t offset;
     struct buf gathered, written; // written: what is under way to the store
-    struct budget_lease held;
-    bool busy;  // an operation is under way
-    bool whole; // the body has come
-    int err;    // of a write; the rest of the body is not wanted
+    bool busy;                    // an operation is under way
+    bool whole;                   // the body has come
+    int err;                      // of a write; the rest of the body is not wanted
     char reason[BLOB_REASON_MAX + 1];
     struct store_blob_find find;
     struct store_blob_want want;
@@ -38,61 +37,37 @@ struct upload {
 
 static void upload_free(struct upload *it)
 {
-    budget_lease_release(&it->held);
+    taking_release(&it->taking);
     buf_release(&it->gathered);
     buf_release(&it->written);
-    call_unref(it->call);
     free(it);
 }
 
 static void store_op(struct upload *it, struct store_op *op, enum store_op_kind kind, void (*done)(struct store_op *op))
 {
-    const struct api_options *options = &it->call->api->options;
-    *op = (struct store_op){
-        .kind = kind, .reply_to = options->loop, .done = done, .account = it->call->principal.account};
     it->busy = true;
-    store_submit(options->store, op);
+    taking_store(&it->taking, op, kind, done);
 }
 
 static void blob_op(struct upload *it, struct blob_op *op, enum blob_op_kind kind, void (*done)(struct blob_op *op))
 {
-    const struct api_options *options = &it->call->api->options;
-    *op =
-        (struct blob_op){.kind = kind, .reply_to = options->loop, .done = done, .account = it->call->principal.account};
     it->busy = true;
-    blob_submit(options->blobs, op);
+    taking_blob(&it->taking, op, kind, done);
 }
 
 // --- Answers, each the last one
 
-static struct http_request *take_request(struct upload *it)
-{
-    struct http_request *request = TAKE_PTR(it->request);
-    if (!request)
-        return NULL;
-    http_on_abort(request, NULL, NULL);
-    http_stop_body(request);
-    return request;
-}
-
-static void fail(struct upload *it, int err, const char *detail)
-{
-    struct http_request *request = take_request(it);
-    if (request)
-        http_respond_error(request, err, detail);
-}
-
 static void tell_offset(struct upload *it, uint64_t offset)
 {
-    if (it->request)
-        http_add_header(it->request, "Upload-Offset",
-                        arena_printf(http_arena(it->request), "%llu", (unsigned long long)offset));
+    if (it->taking.request)
+        http_add_header(it->taking.request, "Upload-Offset",
+                        arena_printf(http_arena(it->taking.request), "%llu", (unsigned long long)offset));
 }
 
 static void answer(struct upload *it, int status)
 {
     char hex[2 * STORE_HASH_LEN + 1];
-    struct http_request *request = take_request(it);
+    struct http_request *request = taking_end(&it->taking);
     if (!request)
         return;
     CLEANUP(buf_release) struct buf text = {0};
@@ -114,9 +89,9 @@ static void paused(struct blob_op *op)
     int err = it->err ? it->err : op->err;
     tell_offset(it, it->pause.ret_offset);
     if (err == ERR_CONFLICT)
-        fail(it, err, "the upload stands elsewhere; go on from Upload-Offset");
+        taking_fail(&it->taking, err, "the upload stands elsewhere; go on from Upload-Offset");
     else if (err)
-        fail(it, err, it->err == 0 ? blob_reason(op) : it->reason[0] ? it->reason : NULL);
+        taking_fail(&it->taking, err, it->err == 0 ? blob_reason(op) : it->reason[0] ? it->reason : NULL);
     else
         answer(it, 202);
     upload_free(it);
@@ -145,9 +120,9 @@ static void added(struct store_op *op)
     struct upload *it = CONTAINER_OF(op, struct upload, add.op);
     bool kept = op->err == 0 && !it->blob.ret_existed;
     if (op->err == ERR_TOO_LARGE)
-        fail(it, op->err, "the account has as much content as it may");
+        taking_fail(&it->taking, op->err, TAKING_FULL);
     else if (op->err)
-        fail(it, op->err, NULL);
+        taking_fail(&it->taking, op->err, NULL);
     else
         answer(it, it->blob.ret_existed ? 200 : 201);
     // After an error of another kind it may have been kept after all. If not, the sweep finds it.
@@ -159,7 +134,7 @@ static void added(struct store_op *op)
 
 static void fail_finish(struct upload *it, const struct blob_op *op)
 {
-    struct http_request *request = take_request(it);
+    struct http_request *request = taking_end(&it->taking);
     if (request && op->err == ERR_DIGEST)
         http_respond_invalid(request, &(struct http_field_error){"sha256", "the content has another hash"}, 1);
     else if (request)
@@ -169,21 +144,21 @@ static void fail_finish(struct upload *it, const struct blob_op *op)
 static void finished(struct blob_op *op)
 {
     struct upload *it = CONTAINER_OF(op, struct upload, finish.op);
-    int standing = api_standing(it->call->api, &it->call->principal); // it may have taken long
+    int standing = api_standing(it->taking.call->api, &it->taking.call->principal); // it may have taken long
     if (op->err) {
         fail_finish(it, op);
         upload_free(it);
     } else if (standing) {
-        fail(it, standing, NULL);
+        taking_fail(&it->taking, standing, NULL);
         remove_content(it);
     } else {
         it->blob = (struct store_blob_new){.size = it->size, .key = str_of(it->finish.ret_key)};
         memcpy(it->blob.hash, it->hash, sizeof(it->hash));
         it->add = (struct store_blob_add){
-            .account = it->call->principal.account,
+            .account = it->taking.call->principal.account,
             .blobs = &it->blob,
             .count = 1,
-            .bytes_max = it->call->api->limits->artifacts_max,
+            .bytes_max = it->taking.call->api->limits->artifacts_max,
         };
         store_op(it, &it->add.op, STORE_BLOB_ADD, added);
     }
@@ -231,15 +206,15 @@ static void write_gathered(struct upload *it)
 // After each event, while nothing is under way.
 static void go_on(struct upload *it)
 {
-    bool ends = it->whole || !it->request || it->err;
+    bool ends = it->whole || !it->taking.request || it->err;
     if (it->busy)
         return;
     if (it->gathered.len > 0 && !it->err && (ends || it->gathered.len >= GATHERED))
         write_gathered(it);
     else if (ends)
         end_upload(it);
-    if (it->request && !ends)
-        http_pause_body(it->request, it->gathered.len >= GATHERED);
+    if (it->taking.request && !ends)
+        http_pause_body(it->taking.request, it->gathered.len >= GATHERED);
 }
 
 static void body_data(void *owner, const void *data, size_t len)
@@ -249,7 +224,7 @@ static void body_data(void *owner, const void *data, size_t len)
     if (!it->busy && it->gathered.len >= GATHERED)
         write_gathered(it);
     else if (it->gathered.len >= GATHERED)
-        http_pause_body(it->request, true);
+        http_pause_body(it->taking.request, true);
 }
 
 static void body_end(void *owner)
@@ -265,16 +240,9 @@ static const struct http_body_handler body_handler = {body_data, body_end};
 static void aborted(void *arg)
 {
     struct upload *it = arg;
-    it->request = NULL;
+    it->taking.request = NULL;
     if (it->upload)
         go_on(it);
-}
-
-static bool hold_memory(struct upload *it)
-{
-    CLEANUP(budget_account_unref)
-    struct budget_account *account = budget_account(it->call->api->options.budget, it->call->principal.account);
-    return budget_lease_set(&it->held, account, BUDGET_requests, HELD);
 }
 
 static void begun(struct blob_op *op)
@@ -282,11 +250,11 @@ static void begun(struct blob_op *op)
     struct upload *it = CONTAINER_OF(op, struct upload, begin.op);
     it->busy = false;
     if (op->err) {
-        fail(it, op->err,
-             op->err == ERR_TOO_LARGE
-                 ? "interrupted uploads of the account hold as much as they may; end them, or wait "
-                   "a day"
-                 : blob_reason(op));
+        taking_fail(&it->taking, op->err,
+                    op->err == ERR_TOO_LARGE
+                        ? "interrupted uploads of the account hold as much as they may; end them, or wait "
+                          "a day"
+                        : blob_reason(op));
         upload_free(it);
         return;
     }
@@ -294,14 +262,14 @@ static void begun(struct blob_op *op)
     it->offset = it->begin.ret_offset;
     if (it->offset != it->first)
         it->err = ERR_CONFLICT;
-    else if (it->request && !hold_memory(it))
+    else if (it->taking.request && !taking_hold(&it->taking, HELD))
         it->err = ERR_OVERLOADED;
-    if (it->err || !it->request) {
+    if (it->err || !it->taking.request) {
         end_upload(it);
     } else if (it->len == 0) {
         body_end(it);
     } else {
-        http_read_body_by(it->request, it->len, &body_handler, it);
+        http_read_body_by(it->taking.request, it->len, &body_handler, it);
     }
 }
 
@@ -309,9 +277,9 @@ static void begun(struct blob_op *op)
 
 static void begin(struct upload *it)
 {
-    uint64_t most = it->call->api->limits->artifacts_max, has = it->find.ret_bytes;
+    uint64_t most = it->taking.call->api->limits->artifacts_max, has = it->find.ret_bytes;
     if (it->size > most || has > most - it->size) {
-        fail(it, ERR_TOO_LARGE, "the account has as much content as it may (artifacts_max)");
+        taking_fail(&it->taking, ERR_TOO_LARGE, TAKING_FULL);
         upload_free(it);
         return;
     }
@@ -324,7 +292,7 @@ static void wanted(struct store_op *op)
 {
     struct upload *it = CONTAINER_OF(op, struct upload, want.op);
     if (op->err)
-        fail(it, op->err, NULL);
+        taking_fail(&it->taking, op->err, NULL);
     else
         answer(it, 200);
     upload_free(it);
@@ -334,12 +302,12 @@ static void found(struct store_op *op)
 {
     struct upload *it = CONTAINER_OF(op, struct upload, find.op);
     it->busy = false;
-    if (!it->request) {
+    if (!it->taking.request) {
         upload_free(it);
     } else if (op->err == ERR_NOT_FOUND) {
         begin(it);
     } else if (op->err) {
-        fail(it, op->err, NULL);
+        taking_fail(&it->taking, op->err, NULL);
         upload_free(it);
     } else {
         it->size = it->find.ret_blob.size;
@@ -379,10 +347,8 @@ void blobs_put(struct call *call)
         free(it);
         return;
     }
-    call_ref(call);
-    it->call = call;
-    it->request = call_take_request(call);
-    http_on_abort(it->request, aborted, it);
+    taking_init(&it->taking, call);
+    http_on_abort(it->taking.request, aborted, it);
     it->find = (struct store_blob_find){.account = call->principal.account};
     memcpy(it->find.hash, it->hash, sizeof(it->hash));
     store_op(it, &it->find.op, STORE_BLOB_FIND, found);

@@ -4,6 +4,7 @@
 //     │        │        │       └ what somebody was faster with, or may not be kept: remove
 //     └────────┴────────┴▶ a refusal
 #include "api/artifacts/artifacts.h"
+#include "api/artifacts/taking.h"
 #include "api/streams.h"
 #include "util/id.h"
 
@@ -11,9 +12,7 @@
     (sizeof(struct blob_content) + sizeof(struct store_blob_new) + sizeof(struct store_blob_there) + STORE_HASH_LEN)
 
 struct many {
-    struct call *call;            // whose request this has
-    struct http_request *request; // NULL: it was answered, or the client is gone
-    struct budget_lease held;
+    struct taking taking;
     struct buf body;
     bool reading;
     size_t count;
@@ -31,60 +30,26 @@ struct many {
 
 static void many_free(struct many *it)
 {
-    budget_lease_release(&it->held);
+    taking_release(&it->taking);
     buf_release(&it->body);
     free(it->contents);
     free(it->blobs);
     free(it->hashes);
     free(it->there);
-    call_unref(it->call);
     free(it);
-}
-
-static void store_op(struct many *it, struct store_op *op, enum store_op_kind kind, void (*done)(struct store_op *op))
-{
-    const struct api_options *options = &it->call->api->options;
-    *op = (struct store_op){
-        .kind = kind, .reply_to = options->loop, .done = done, .account = it->call->principal.account};
-    store_submit(options->store, op);
-}
-
-static void blob_op(struct many *it, struct blob_op *op, enum blob_op_kind kind, void (*done)(struct blob_op *op))
-{
-    const struct api_options *options = &it->call->api->options;
-    *op =
-        (struct blob_op){.kind = kind, .reply_to = options->loop, .done = done, .account = it->call->principal.account};
-    blob_submit(options->blobs, op);
 }
 
 // --- Answers, each the last one
 
-static struct http_request *take_request(struct many *it)
-{
-    struct http_request *request = TAKE_PTR(it->request);
-    if (!request)
-        return NULL;
-    http_on_abort(request, NULL, NULL);
-    http_stop_body(request);
-    return request;
-}
-
-static void fail(struct many *it, int err, const char *detail)
-{
-    struct http_request *request = take_request(it);
-    if (request)
-        http_respond_error(request, err, detail);
-}
-
 static void refuse(struct many *it, int err, const char *detail)
 {
-    fail(it, err, detail);
+    taking_fail(&it->taking, err, detail);
     many_free(it);
 }
 
 static void answer(struct many *it)
 {
-    struct http_request *request = take_request(it);
+    struct http_request *request = taking_end(&it->taking);
     CLEANUP(buf_release) struct buf text = {0};
     struct json_writer json = json_writer_to(&text);
     size_t added = 0;
@@ -104,7 +69,7 @@ static void answer(struct many *it)
 static void refuse_digest(struct many *it)
 {
     char hex[2 * STORE_HASH_LEN + 1], reason[160];
-    struct http_request *request = take_request(it);
+    struct http_request *request = taking_end(&it->taking);
     hex_encode(it->contents[it->keep.ret_wrong].hash, STORE_HASH_LEN, hex);
     snprintf(reason, sizeof(reason), "the content that is called %s has another hash, so nothing is kept", hex);
     if (request)
@@ -131,7 +96,7 @@ static void remove_rest(struct many *it)
         if (!unnamed)
             continue;
         it->remove.key = str_of(key);
-        blob_op(it, &it->remove.op, BLOB_REMOVE, removed);
+        taking_blob(&it->taking, &it->remove.op, BLOB_REMOVE, removed);
         return;
     }
     many_free(it);
@@ -142,9 +107,9 @@ static void added(struct store_op *op)
     struct many *it = CONTAINER_OF(op, struct many, add.op);
     bool refused = op->err == ERR_TOO_LARGE || op->err == ERR_UNAUTHORIZED || op->err == ERR_UNAVAILABLE;
     if (op->err == ERR_TOO_LARGE)
-        fail(it, op->err, "the account has as much content as it may (artifacts_max)");
+        taking_fail(&it->taking, op->err, TAKING_FULL);
     else if (op->err)
-        fail(it, op->err, NULL);
+        taking_fail(&it->taking, op->err, NULL);
     else
         answer(it);
     // After an error of another kind they may have been kept after all. If not, the sweep finds them.
@@ -162,25 +127,25 @@ static void add(struct many *it)
         memcpy(it->blobs[i].hash, content->hash, STORE_HASH_LEN);
     }
     it->add = (struct store_blob_add){
-        .account = it->call->principal.account,
+        .account = it->taking.call->principal.account,
         .blobs = it->blobs,
         .count = it->count,
-        .bytes_max = it->call->api->limits->artifacts_max,
+        .bytes_max = it->taking.call->api->limits->artifacts_max,
     };
-    store_op(it, &it->add.op, STORE_BLOB_ADD, added);
+    taking_store(&it->taking, &it->add.op, STORE_BLOB_ADD, added);
 }
 
 static void kept(struct blob_op *op)
 {
     struct many *it = CONTAINER_OF(op, struct many, keep.op);
-    int standing = api_standing(it->call->api, &it->call->principal); // it may have taken long
+    int standing = api_standing(it->taking.call->api, &it->taking.call->principal); // it may have taken long
     if (op->err == ERR_DIGEST) {
         refuse_digest(it);
     } else if (op->err) {
-        fail(it, op->err, blob_reason(op));
+        taking_fail(&it->taking, op->err, blob_reason(op));
         many_free(it);
     } else if (standing) {
-        fail(it, standing, NULL);
+        taking_fail(&it->taking, standing, NULL);
         it->add.op.err = standing;
         remove_rest(it);
     } else {
@@ -192,7 +157,7 @@ static void kept(struct blob_op *op)
 static void found(struct store_op *op)
 {
     struct many *it = CONTAINER_OF(op, struct many, find.op);
-    uint64_t most = it->call->api->limits->artifacts_max, more = 0;
+    uint64_t most = it->taking.call->api->limits->artifacts_max, more = 0;
     if (op->err) {
         refuse(it, op->err, NULL);
         return;
@@ -202,12 +167,12 @@ static void found(struct store_op *op)
         more += it->contents[i].known ? 0 : it->contents[i].bytes.len;
     }
     if (more > 0 && (more > most || it->find.ret_bytes > most - more)) {
-        refuse(it, ERR_TOO_LARGE, "the account has as much content as it may (artifacts_max)");
+        refuse(it, ERR_TOO_LARGE, TAKING_FULL);
         return;
     }
     it->keep.contents = it->contents;
     it->keep.count = it->count;
-    blob_op(it, &it->keep.op, BLOB_KEEP, kept);
+    taking_blob(&it->taking, &it->keep.op, BLOB_KEEP, kept);
 }
 
 static void find(struct many *it)
@@ -218,12 +183,12 @@ static void find(struct many *it)
     for (size_t i = 0; i < it->count; i++)
         memcpy(it->hashes[i], it->contents[i].hash, STORE_HASH_LEN);
     it->find = (struct store_blobs_find){
-        .account = it->call->principal.account,
+        .account = it->taking.call->principal.account,
         .hashes = (const uint8_t(*)[STORE_HASH_LEN])it->hashes,
         .count = it->count,
         .ret_there = it->there,
     };
-    store_op(it, &it->find.op, STORE_BLOBS_FIND, found);
+    taking_store(&it->taking, &it->find.op, STORE_BLOBS_FIND, found);
 }
 
 // --- The body
@@ -253,7 +218,7 @@ static void leave_out_copies(struct many *it)
 // Returns 0, or the error with its text.
 static int take_contents(struct many *it, const char **ret_problem)
 {
-    uint64_t each_max = it->call->api->limits->artifact_max;
+    uint64_t each_max = it->taking.call->api->limits->artifact_max;
     struct str rest = buf_str(&it->body);
     struct contents_item item;
     int rc;
@@ -298,7 +263,7 @@ static const struct http_body_handler body_handler = {body_data, body_end};
 static void aborted(void *arg)
 {
     struct many *it = arg;
-    it->request = NULL;
+    it->taking.request = NULL;
     if (it->reading)
         many_free(it);
 }
@@ -317,13 +282,6 @@ static const char *head_problem(const struct http_request *request, int *ret_err
     return http_body_length(request) > CONTENTS_BODY_MAX ? "send at most 8 MiB in one body" : NULL;
 }
 
-static bool hold_memory(struct many *it, size_t bytes)
-{
-    CLEANUP(budget_account_unref)
-    struct budget_account *account = budget_account(it->call->api->options.budget, it->call->principal.account);
-    return budget_lease_set(&it->held, account, BUDGET_requests, bytes);
-}
-
 void blobs_put_many(struct call *call)
 {
     int err;
@@ -334,19 +292,17 @@ void blobs_put_many(struct call *call)
     }
     struct many *it = xcalloc(1, sizeof(*it));
     size_t len = (size_t)http_body_length(call->request);
-    call_ref(call);
-    it->call = call;
-    it->request = call_take_request(call);
-    if (!hold_memory(it, len + CONTENTS_MAX * HELD_EACH)) {
+    taking_init(&it->taking, call);
+    if (!taking_hold(&it->taking, len + CONTENTS_MAX * HELD_EACH)) {
         refuse(it, ERR_OVERLOADED, NULL);
         return;
     }
-    http_on_abort(it->request, aborted, it);
+    http_on_abort(it->taking.request, aborted, it);
     if (len == 0) {
         body_end(it);
         return;
     }
     it->reading = true;
     buf_reserve(&it->body, len);
-    http_read_body_by(it->request, len, &body_handler, it);
+    http_read_body_by(it->taking.request, len, &body_handler, it);
 }
