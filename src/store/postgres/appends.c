@@ -8,6 +8,7 @@
 #include "store/postgres/postgres_private.h"
 
 #define LISTED_MAX     65536
+#define COPY_FROM      129  // chunks: fewer are inserted by the statement that is sent with the commit, without a wait
 #define MERGE_FIRST_MS 5000 // from the first append until somebody looks whether there is something to merge
 
 struct listed_log {
@@ -36,6 +37,7 @@ void appends_release(struct appends *appends)
     map_release(&appends->listed);
     buf_release(&appends->chunks);
     buf_release(&appends->events);
+    release_arrays(appends->places, ARRAY_LEN(appends->places));
     release_arrays(appends->heads, ARRAY_LEN(appends->heads));
     release_arrays(appends->states, ARRAY_LEN(appends->states));
     release_arrays(appends->unmerged, ARRAY_LEN(appends->unmerged));
@@ -59,6 +61,9 @@ void appends_reset(struct appends *appends, bool committed)
     buf_reset(&appends->journal);
     buf_reset(&appends->chunks);
     buf_reset(&appends->events);
+    appends->chunk_count = 0;
+    for (size_t i = 0; i < ARRAY_LEN(appends->places); i++)
+        buf_reset(&appends->places[i]);
 }
 
 // --- Gathering
@@ -77,11 +82,31 @@ void chunk_row_add(struct buf *out, int64_t row, uint64_t first, const struct ch
     copy_bytes(out, chunk_encoded(chunk));
 }
 
+static void note_place(struct appends *appends, int64_t row, const struct log_append *append)
+{
+    const struct chunk *chunk = append->chunk;
+    size_t len = chunk_encoded(chunk).len;
+    const int64_t values[APPENDS_PLACES] = {
+        row,
+        (int64_t)append->first,
+        chunk_count(chunk),
+        chunk_time_min(chunk),
+        chunk_time_max(chunk),
+        (int64_t)chunk_raw(chunk),
+        (int64_t)(appends->chunks.len - len) + 1, // SQL counts from 1
+        (int64_t)len,
+    };
+    for (size_t i = 0; i < APPENDS_PLACES; i++)
+        array_add_i64(&appends->places[i], values[i]);
+}
+
 int appends_add(struct transaction *tx, const struct log_append *append)
 {
     struct appends *appends = &postgres_store_of(&tx->session.engine->base)->appends;
     int64_t row = append->head->row;
     chunk_row_add(&appends->chunks, row, append->first, append->chunk, false);
+    if (++appends->chunk_count < COPY_FROM)
+        note_place(appends, row, append);
     if (appends->event_rows)
         event_rows_add(&appends->events, row, append->first, append->chunk);
     struct ends *into = head_is_trusted(&tx->heads, append->head) ? &appends->entries : &appends->rows;
@@ -121,6 +146,19 @@ static void list_unmerged(struct map_node *node, void *arg)
     listed->row = row;
     map_insert(&appends->listed, &listed->node, str_n((const char *)&listed->row, sizeof(listed->row)));
     array_add_i64(appends->unmerged, row);
+}
+
+static struct sql_statement *flush_chunks(struct appends *appends, struct sql *sql)
+{
+    if (appends->chunk_count == 0 || appends->chunk_count >= COPY_FROM)
+        return NULL;
+    struct sql_statement *add = sql_statement(sql, POSTGRES_CHUNKS_ADD);
+    sql_bind_bytes(add, 1, buf_str(&appends->chunks));
+    for (size_t i = 0; i < ARRAY_LEN(appends->places); i++) {
+        array_end(&appends->places[i]);
+        sql_bind_text(add, (int)i + 2, buf_str(&appends->places[i]));
+    }
+    return add;
 }
 
 // NULL: all of them are listed.
@@ -202,7 +240,8 @@ void appends_house(struct appends *appends, struct sql *sql)
 
 int appends_copy(struct appends *appends, struct sql *sql)
 {
-    int err = appends->chunks.len > 0 ? sql_postgres_copy(sql, CHUNK_ROWS_COPY, buf_str(&appends->chunks)) : 0;
+    bool many = appends->chunk_count >= COPY_FROM;
+    int err = many ? sql_postgres_copy(sql, CHUNK_ROWS_COPY, buf_str(&appends->chunks)) : 0;
     if (err < 0 && sql_postgres_no_part(sql))
         note_homeless(appends);
     if (err == 0 && appends->events.len > 0)
@@ -222,6 +261,7 @@ int appends_commit(struct appends *appends, struct sql *sql, struct heads *heads
 {
     CLEANUP(free_ptr) struct ends_log **logs = ends_in_order(&appends->rows);
     struct sql_statement *const wanted[] = {
+        flush_chunks(appends, sql),
         appends->rows.logs.count > 0 ? flush_heads(appends, logs, heads, sql) : NULL,
         flush_producers(appends, logs, sql),
         flush_journal(appends, sql, number),
@@ -236,6 +276,8 @@ int appends_commit(struct appends *appends, struct sql *sql, struct heads *heads
     int err = count > 0 ? sql_postgres_together(sql, SQL_POSTGRES_COMMIT, parts, count) : sql_commit(sql);
     for (size_t i = 0; i < count; i++)
         sql_reset(&parts[i]);
+    if (err < 0 && sql_postgres_no_part(sql))
+        note_homeless(appends);
     return err;
 }
 

@@ -9,9 +9,13 @@
 #include "store/postgres/journal.h"
 #include "util/map.h"
 
+#define APPENDS_PLACES 8
+
 struct appends {
     uint64_t sender;
-    struct buf chunks;   // rows for COPY
+    struct buf chunks;                 // rows for COPY
+    struct buf places[APPENDS_PLACES]; // what these rows have, and where their bodies are: arrays, if they are few
+    size_t chunk_count;
     struct buf events;   // the same, if `event_rows`
     bool event_rows;     // structured records become rows too
     struct ends rows;    // of executions and producers, as they are to be. `keeps`: their journal is this server's then
@@ -35,7 +39,7 @@ void appends_init(struct appends *appends);
 void appends_release(struct appends *appends);
 int appends_add(struct transaction *tx, const struct log_append *append); // log_engine.append
 // These return 0 or an error of sql.h.
-int appends_copy(struct appends *appends, struct sql *sql); // chunks and events
+int appends_copy(struct appends *appends, struct sql *sql); // events, and chunks that are many
 // What else there is, and COMMIT, in one go. `number`: of the transaction, by this server's count. Errors as of
 // sql_commit.
 int appends_commit(struct appends *appends, struct sql *sql, struct heads *heads, uint64_t number, int64_t now_ms);

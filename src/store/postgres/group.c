@@ -135,11 +135,14 @@ static void gather(struct group *group, struct heads *heads, struct store_op *co
     array_end(&group->names);
 }
 
-static struct sql_statement *begins(struct postgres_store *store)
+static struct sql_statement *number_it(struct postgres_store *store)
 {
     struct sql_statement *statement = sql_statement(store->sql, POSTGRES_WRITER_BEGINS);
+    store->begins = statement;
+    store->transaction_id = 0;
     sql_bind_u64(statement, 1, store->sender);
     sql_bind_u64(statement, 2, ++store->transaction);
+    sql_bind_u64(statement, 3, store->journal.settled);
     return statement;
 }
 
@@ -206,45 +209,63 @@ int group_ready(struct postgres_store *store)
     return err < 0 ? err : settle_wanted(store);
 }
 
-// Whether what this server remembers is still so.
-static int check_begun(struct postgres_store *store, struct sql_statement *number)
+// What this server remembers is not so any more.
+static void lose_journal(struct postgres_store *store)
 {
-    struct journal *journal = &store->journal;
+    store->journal.connection = 0;
+    engine_count(&store->engine, &store->engine.stats.journals_lost);
+}
+
+static void doubt(struct map_node *node, void *arg)
+{
+    heads_doubt(arg, CONTAINER_OF(node, struct ends_log, node)->row);
+}
+
+void group_failed(struct postgres_store *store)
+{
+    if (!sql_postgres_unmet(store->sql))
+        return;
+    lose_journal(store);
+    map_each(&store->appends.entries.logs, doubt, &store->tx.heads);
+}
+
+int group_begun(struct postgres_store *store)
+{
+    if (!store->begins || !sql_postgres_begun(store->sql))
+        return 0;
+    CLEANUP(sql_reset) struct sql_statement *number = TAKE_PTR(store->begins);
     int rc = sql_row(number);
     if (rc <= 0)
         return rc < 0 ? rc : ERR_INTERNAL;
     store->transaction_id = sql_i64(number, 0);
-    if (sql_u64(number, 1) == journal->settled && sql_postgres_connection(store->sql) == journal->connection)
+    if (sql_postgres_connection(store->sql) == store->journal.connection)
         return 0;
-    journal->connection = 0;
-    engine_count(&store->engine, &store->engine.stats.journals_lost);
+    lose_journal(store);
     return sql_outrun(store->sql);
 }
 
 int group_begin(struct postgres_store *store, struct store_op *const *ops, size_t count)
 {
     CLEANUP(group_release) struct group group = {0};
-    CLEANUP(sql_reset) struct sql_statement *number = begins(store);
     gather(&group, &store->tx.heads, ops, count);
+    if (group.locks.len <= 2) { // nothing is needed of the database before its end
+        sql_postgres_begin_later(store->sql, number_it(store));
+        if (count > 0)
+            engine_count(&store->engine, &store->engine.stats.journaled);
+        return 0;
+    }
     CLEANUP(sql_reset) struct sql_statement *lock = sql_statement(store->sql, POSTGRES_EXECUTIONS_LOCK);
     CLEANUP(sql_reset) struct sql_statement *find = sql_statement(store->sql, POSTGRES_PRODUCERS_FIND);
-    bool locks = group.locks.len > 2;
     sql_bind_text(lock, 1, buf_str(&group.locks));
     sql_bind_text(find, 1, buf_str(&group.rows));
     sql_bind_text(find, 2, buf_str(&group.names));
     // What producers have is read by a statement of its own, whose view is younger than the locks.
-    int err = sql_postgres_together(store->sql, SQL_POSTGRES_BEGIN, (struct sql_statement *[]){number, lock, find},
-                                    !locks            ? 1
-                                    : group.count > 0 ? 3
-                                                      : 2);
-    if (err == 0)
-        err = check_begun(store, number);
-    if (err == 0 && locks)
-        err = take_heads(store, lock);
+    struct sql_statement *statements[] = {number_it(store), lock, find};
+    int err = sql_postgres_together(store->sql, SQL_POSTGRES_BEGIN, statements, group.count > 0 ? 3 : 2);
+    err = err < 0 ? err : group_begun(store);
+    err = err < 0 ? err : take_heads(store, lock);
     if (err == 0 && group.count > 0)
         err = take_producers(store, group.appends, group.count, find);
-    if (err == 0 && !locks && count > 0)
-        engine_count(&store->engine, &store->engine.stats.journaled);
     return err;
 }
 

@@ -201,12 +201,21 @@ static int hear_own(struct peers *peers, uint64_t transaction)
     return 0;
 }
 
+// Which one it is the database had not told yet, so it may be any that has begun until now.
+static void number_unknown(struct peers *peers, int64_t next)
+{
+    for (size_t i = 0; i < peers->unsure_count; i++)
+        if (peers->unsure[i] == 0)
+            peers->unsure[i] = (uint64_t)next;
+}
+
 // One that is older than all that are under way is over. One that another primary has never heard of is not, for long:
 // then others get its number, and what this server has told by those is announced to it, which changes nothing.
-static int look_at_own(struct peers *peers, int64_t oldest)
+static int look_at_own(struct peers *peers, int64_t oldest, int64_t next)
 {
     uint64_t unsure[UNSURE_MAX];
     pthread_mutex_lock(&peers->mutex);
+    number_unknown(peers, next);
     size_t count = peers->unsure_count;
     memcpy(unsure, peers->unsure, count * sizeof(*unsure));
     pthread_mutex_unlock(&peers->mutex);
@@ -220,7 +229,7 @@ static int look_at_own(struct peers *peers, int64_t oldest)
 // --- A look
 
 struct now {
-    int64_t ms, oldest, timeline;
+    int64_t ms, oldest, timeline, next;
 };
 
 static int read_now(struct sql *sql, struct now *ret)
@@ -229,7 +238,8 @@ static int read_now(struct sql *sql, struct now *ret)
     int rc = sql_row(now);
     if (rc <= 0)
         return rc < 0 ? rc : ERR_INTERNAL;
-    *ret = (struct now){.ms = sql_i64(now, 0), .oldest = sql_i64(now, 1), .timeline = sql_i64(now, 2)};
+    *ret = (struct now){
+        .ms = sql_i64(now, 0), .oldest = sql_i64(now, 1), .timeline = sql_i64(now, 2), .next = sql_i64(now, 3)};
     return 0;
 }
 
@@ -260,7 +270,7 @@ static int look(struct peers *peers)
     if (err == 0)
         err = read_news(peers, now.oldest);
     if (err == 0)
-        err = look_at_own(peers, now.oldest);
+        err = look_at_own(peers, now.oldest, now.next);
     if (err == 0) {
         peers->looked_ms = now.ms;
         peers->timeline = now.timeline;

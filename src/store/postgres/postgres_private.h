@@ -21,9 +21,10 @@ struct postgres_store {
     struct transaction tx;
     struct appends appends;
     struct journal journal;
-    uint64_t transaction;   // the number of the present one, by this server's count
-    int64_t transaction_id; // by the database's, for `news`
-    bool purging;           // there may be rows in `purging` or `purging_accounts`
+    uint64_t transaction;         // the number of the present one, by this server's count
+    int64_t transaction_id;       // by the database's, for `news`; 0: it has not said it yet
+    struct sql_statement *begins; // what says it
+    bool purging;                 // there may be rows in `purging` or `purging_accounts`
     uint64_t background_from_ms;
     uint64_t purging_from_ms; // when to look again whether there are: some are not due at once
 
@@ -63,7 +64,10 @@ int group_ready(struct postgres_store *store);
 // Begins the transaction of a group of operations: numbers it, locks what they name, in one order for everybody, and
 // reads what they will need of it: heads, and the states of producers. Nothing of that for appends to logs that are
 // kept. ERR_UNAVAILABLE with sql_again: what was remembered is not right, or a journal is in the way (group_ready).
+// Where nothing is needed of the database yet, the beginning is sent with what is asked for first, or with the end.
 int group_begin(struct postgres_store *store, struct store_op *const *ops, size_t count);
+int group_begun(struct postgres_store *store);   // looks at the answer to the beginning, if it was sent
+void group_failed(struct postgres_store *store); // after a failure, before it is begun again
 int group_take(const struct session *session, int64_t row, uint64_t journal); // log_engine.take
 // After the answer to its COMMIT was lost: whether it is there. Asks for up to half a minute; if nobody can tell by
 // then, it may be there later, and counts as not there: what is sent again by who can is known by its numbers. Blocks.

@@ -35,7 +35,9 @@ static int apply(struct postgres_store *store, struct store_op *const *ops, size
     }
     if (err == 0)
         err = appends_copy(&store->appends, store->sql);
-    return err == 0 && background ? background_work(store) : err;
+    if (err == 0 && background)
+        err = background_work(store);
+    return err < 0 ? err : group_begun(store);
 }
 
 // `again`: it is not there, and may be tried once more.
@@ -78,6 +80,8 @@ static int transact_once(struct postgres_store *store, struct store_op *const *o
         err = commit(store, count, again);
     if (err == 0)
         appends_committed(&store->appends, &store->tx.heads, &store->journal, store->transaction);
+    else
+        group_failed(store);
     appends_reset(&store->appends, err == 0);
     if (err < 0) {
         CLEANUP(free_ptr) char *reason = sql_reason(store->sql);

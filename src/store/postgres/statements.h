@@ -12,8 +12,10 @@
     X(NEWS_INSERT, "INSERT INTO news(made_ms, sender, kind, account, value, words, subject) SELECT {now_ms}, ?1, ?2, " \
                    "?3, ?4, ?5, x "                                                                                    \
                    "FROM unnest(CAST(?6 AS bigint[])) AS x RETURNING id")                                              \
-    /* The time, and the oldest transaction that is under way: what is older is visible, or never will be. */          \
-    X(NEWS_NOW, "SELECT {now_ms}, pg_snapshot_xmin(pg_current_snapshot())::text::bigint, " SQL_POSTGRES_TIMELINE)      \
+    /* The time, and the oldest transaction that is under way: what is older is visible, or never will be. What is     \
+       given out next as the number of one. */                                                                         \
+    X(NEWS_NOW, "SELECT {now_ms}, pg_snapshot_xmin(pg_current_snapshot())::text::bigint, " SQL_POSTGRES_TIMELINE       \
+                ", pg_snapshot_xmax(pg_current_snapshot())::text::bigint")                                             \
     X(NEWS_FIRST_SINCE, "SELECT coalesce(min(transaction_id), ?2) FROM news WHERE made_ms >= ?1")                      \
     X(NEWS_SINCE, "SELECT id, kind, account, subject, value, words, transaction_id FROM news WHERE (transaction_id, "  \
                   "id) > (?1, ?4) "                                                                                    \
@@ -30,11 +32,11 @@
     X(EXECUTIONS_LOCK, "SELECT " HEAD_COLUMNS "FROM executions WHERE id = "                                            \
                        "ANY(CAST((SELECT CAST(?1 AS bigint[])) AS bigint[])) ORDER BY id FOR UPDATE")                  \
     /* The first of each transaction. Another `settled` than is known: others have brought this server's journal home. \
-     */                                                                                                                \
+       Then it divides by zero, as the transaction's end may be sent already. */                                       \
     X(WRITER_BEGINS, "INSERT INTO writers(sender, number, touched_ms) VALUES(?1, ?2, {now_ms}) ON "                    \
                      "CONFLICT(sender) "                                                                               \
                      "DO UPDATE SET number = excluded.number, touched_ms = excluded.touched_ms "                       \
-                     "RETURNING pg_current_xact_id()::text::bigint, settled")                                          \
+                     "RETURNING pg_current_xact_id()::text::bigint, 1 / CAST(settled = ?3 AS integer)")                \
     /* Waits for whoever has the row, also if it is not there yet for others. */                                       \
     X(WRITER_NUMBER, "INSERT INTO writers(sender, number, touched_ms) VALUES(?1, 0, {now_ms}) ON CONFLICT(sender) "    \
                      "DO UPDATE SET touched_ms = excluded.touched_ms RETURNING number")                                \
@@ -105,6 +107,13 @@
       "WHERE execution = ?1 AND first >= ?2 AND first <= ?3 ORDER BY first")                                           \
     X(CHUNKS_UNMERGED, "SELECT first, count, raw, merged FROM chunks{part} WHERE execution = ?1 AND first >= ?2 "      \
                        "AND (raw < ?3 OR NOT merged) ORDER BY first LIMIT ?4")                                         \
+    /* ?1 are rows as COPY has them, in which their bodies are. */                                                     \
+    X(CHUNKS_ADD, "INSERT INTO chunks(execution, first, count, time_min, time_max, raw, merged, body) SELECT "         \
+                  "x.execution, x.first, x.count, x.time_min, x.time_max, x.raw, false, "                              \
+                  "substring(CAST(?1 AS bytea) FROM CAST(x.at AS integer) FOR CAST(x.len AS integer)) FROM "           \
+                  "unnest(CAST(?2 AS bigint[]), CAST(?3 AS bigint[]), CAST(?4 AS bigint[]), CAST(?5 AS bigint[]), "    \
+                  "CAST(?6 AS bigint[]), CAST(?7 AS bigint[]), CAST(?8 AS bigint[]), CAST(?9 AS bigint[])) "           \
+                  "AS x(execution, first, count, time_min, time_max, raw, at, len)")                                   \
     X(CHUNKS_REPLACED, "DELETE FROM chunks{part} WHERE execution = ?1 AND first >= ?2 AND first < ?3")                 \
     /* Whoever takes chunks away holds this until its transaction ends. */                                             \
     X(CHUNKS_HOLD, "SELECT pg_advisory_xact_lock(1, CAST(?1 % 2147483647 AS integer))")                                \

@@ -368,6 +368,7 @@ static void write_number(struct sql *sql, uint64_t sender, uint64_t number)
     struct sql_statement *begins = sql_statement(sql, POSTGRES_WRITER_BEGINS);
     sql_bind_u64(begins, 1, sender);
     sql_bind_u64(begins, 2, number);
+    sql_bind_u64(begins, 3, 0);
     assert_int_equal(sql_run(begins, NULL), 0);
 }
 
@@ -416,6 +417,7 @@ static void what_is_sent_with_its_commit_is_there_or_nothing_of_it(void **state)
     for (int round = 0; round < 2; round++) {
         sql_bind_u64(parts[0], 1, 3);
         sql_bind_u64(parts[0], 2, 7 + (uint64_t)round);
+        sql_bind_u64(parts[0], 3, 0);
         sql_bind_text(parts[1], 1, round == 0 ? STR("one") : STR("two"));
         sql_bind_text(parts[1], 2, round == 0 ? STR("value") : (struct str){0});
         int err = sql_postgres_together(sql, SQL_POSTGRES_BEGIN | SQL_POSTGRES_COMMIT, parts, 2);

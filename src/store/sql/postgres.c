@@ -14,7 +14,8 @@
 
 #define READ_ONLY "25006" // read_only_sql_transaction: it is not the primary any more
 #define NO_TABLE  "42P01" // undefined_table: the part of one, which has been dropped
-#define NO_PART   "23514" // check_violation, which COPY reports if a row has no part to go to
+#define NO_PART   "23514" // check_violation, which COPY and INSERT report if a row has no part to go to
+#define UNMET     "22012" // division_by_zero: what a statement requires, and divides by, is not so any more
 
 #define CONNECT_PAUSE_MS ((uint64_t)1000)
 #define CONNECTION_NAME  "runnel"
@@ -37,7 +38,8 @@ static const struct {
     {"25P03", ERR_UNAVAILABLE, true}, // idle_in_transaction_session_timeout: this process stood still
     {READ_ONLY, ERR_UNAVAILABLE, false}, {"58030", ERR_UNAVAILABLE, false}, // io_error
     {"XX001", ERR_CORRUPT, false},       {"XX002", ERR_CORRUPT, false},
-    {NO_PART, ERR_UNAVAILABLE, true},    {"22021", ERR_INVALID, false}, // character_not_in_repertoire
+    {NO_PART, ERR_UNAVAILABLE, true},    {UNMET, ERR_UNAVAILABLE, true},
+    {"22021", ERR_INVALID, false}, // character_not_in_repertoire
 };
 
 static int error_of_state(struct postgres *postgres, const char *state)
@@ -62,6 +64,7 @@ int driver_failure(struct postgres *postgres, const PGresult *result)
     postgres->base.again = false;
     postgres->demoted = postgres->demoted || (state && strcmp(state, READ_ONLY) == 0);
     postgres->no_part = state && strcmp(state, NO_PART) == 0;
+    postgres->unmet = state && strcmp(state, UNMET) == 0;
     if (state && strcmp(state, NO_TABLE) == 0 && postgres->base.part_uses > 0) {
         postgres->base.part_gone = postgres->base.again = true;
         return ERR_UNAVAILABLE;
@@ -98,7 +101,9 @@ static int run_text(struct postgres *postgres, const char *text, const char *tag
 
 static int exec(struct sql *sql, const char *text)
 {
-    return run_text(postgres_of(sql), text, NULL);
+    struct postgres *postgres = postgres_of(sql);
+    int err = driver_begin(postgres);
+    return err < 0 ? err : run_text(postgres, text, NULL);
 }
 
 // To learn that nobody answers takes seconds. Whatever is asked for right after that is told so at once, so that a
@@ -134,12 +139,16 @@ static int begin(struct sql *sql, const char *text)
 
 static int commit(struct sql *sql)
 {
-    return run_text(postgres_of(sql), "COMMIT", "COMMIT");
+    struct postgres *postgres = postgres_of(sql);
+    int err = driver_begin(postgres);
+    return err < 0 ? err : run_text(postgres, "COMMIT", "COMMIT");
 }
 
 static int rollback(struct sql *sql)
 {
     struct postgres *postgres = postgres_of(sql);
+    postgres->first = NULL;
+    postgres->unmet = false;
     PGTransactionStatusType status = PQtransactionStatus(postgres->connection);
     // A connection that is gone took its transaction with it, and one that is of no use takes it when it is made anew.
     if (postgres->stuck)
@@ -264,7 +273,9 @@ static int step(struct sql_statement *base)
 {
     struct postgres_statement *statement = statement_of(base);
     struct postgres *postgres = postgres_of(base->sql);
-    int err = statement->result ? 0 : start(postgres, statement);
+    int err = statement->result ? 0 : driver_begin(postgres);
+    if (err == 0 && !statement->result)
+        err = start(postgres, statement);
     if (err < 0)
         return err;
     switch (PQresultStatus(statement->result)) {

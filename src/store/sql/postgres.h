@@ -16,6 +16,11 @@ enum sql_postgres_bounds {
     SQL_POSTGRES_COMMIT = 2, // COMMIT behind them. Errors are those of sql_commit
 };
 int sql_postgres_together(struct sql *sql, unsigned bounds, struct sql_statement *const *statements, size_t count);
+// Begins a transaction by whatever is asked for next: BEGIN and this bound statement are sent right before it, or
+// before what sql_postgres_together sends with a COMMIT, and with that. Its rows are read as above, once something was
+// sent (sql_postgres_begun). The connection must not be lost, and no other is made. A rollback before that forgets it.
+void sql_postgres_begin_later(struct sql *sql, struct sql_statement *first);
+bool sql_postgres_begun(const struct sql *sql); // false as long as nothing was sent of such a transaction
 // Runs COPY … FROM STDIN (FORMAT binary) with these bytes: the rows alone, without the format's header and trailer.
 // Returns 0 or an error.
 int sql_postgres_copy(struct sql *sql, const char *statement, struct str rows);
@@ -25,6 +30,8 @@ int sql_postgres_copy(struct sql *sql, const char *statement, struct str rows);
 
 // Tells one connection from those before it; 0: it is lost, and the next transaction makes another one.
 uint64_t sql_postgres_connection(const struct sql *sql);
+// Until the rollback: whether the last failure was a condition that did not hold, by which a statement divides (1 / 0).
+bool sql_postgres_unmet(const struct sql *sql);
 // Whether the last failure was a row that had no part of its table to go to.
 bool sql_postgres_no_part(const struct sql *sql);
 // Whether the connection is in a transaction that has failed: all that is left is to roll it back.

@@ -25,6 +25,9 @@ static bool copy_send(struct postgres *postgres, struct str bytes)
 int sql_postgres_copy(struct sql *sql, const char *statement, struct str rows)
 {
     struct postgres *postgres = postgres_of(sql);
+    int err = driver_begin(postgres);
+    if (err < 0)
+        return err;
     CLEANUP(result_clear) PGresult *began = driver_query(postgres, statement);
     if (PQresultStatus(began) != PGRES_COPY_IN)
         return driver_failure(postgres, began);
@@ -136,9 +139,39 @@ static int together(struct postgres *postgres, unsigned bounds, struct sql_state
     return err < 0 ? err : received;
 }
 
+// --- A transaction that begins with what is sent next
+
+void sql_postgres_begin_later(struct sql *sql, struct sql_statement *first)
+{
+    postgres_of(sql)->first = first;
+}
+
+bool sql_postgres_begun(const struct sql *sql)
+{
+    return !postgres_of(sql)->first;
+}
+
+int driver_begin(struct postgres *postgres)
+{
+    struct sql_statement *first = TAKE_PTR(postgres->first);
+    return first ? together(postgres, SQL_POSTGRES_BEGIN, &first, 1) : 0;
+}
+
+static int together_from_first(struct postgres *postgres, unsigned bounds, struct sql_statement *const *statements,
+                               size_t count)
+{
+    CLEANUP(free_ptr) struct sql_statement **all = xcalloc(count + 1, sizeof(struct sql_statement *));
+    all[0] = TAKE_PTR(postgres->first);
+    for (size_t i = 0; i < count; i++)
+        all[i + 1] = statements[i];
+    return together(postgres, bounds | SQL_POSTGRES_BEGIN, all, count + 1);
+}
+
 int sql_postgres_together(struct sql *sql, unsigned bounds, struct sql_statement *const *statements, size_t count)
 {
     struct postgres *postgres = postgres_of(sql);
+    if (postgres->first)
+        return together_from_first(postgres, bounds, statements, count);
     bool begin = bounds & SQL_POSTGRES_BEGIN;
     int err = begin && is_lost(postgres) ? driver_connect_again(postgres) : 0;
     if (err == 0)
@@ -156,6 +189,11 @@ uint64_t sql_postgres_connection(const struct sql *sql)
 {
     const struct postgres *postgres = postgres_of(sql);
     return is_lost(postgres) ? 0 : postgres->generation;
+}
+
+bool sql_postgres_unmet(const struct sql *sql)
+{
+    return postgres_of(sql)->unmet;
 }
 
 bool sql_postgres_no_part(const struct sql *sql)

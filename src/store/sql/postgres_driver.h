@@ -9,13 +9,15 @@ struct postgres {
     struct sql base;
     char *conninfo;
     PGconn *connection;
-    uint64_t connect_from_ms; // it does not try to connect before that
-    uint64_t generation;      // of the connection; what was prepared on an earlier connection is gone
-    bool demoted;             // its server is not the primary any more
-    bool stuck;               // the connection cannot leave a pipeline
-    bool no_part;             // the last failure: a row that had no part of its table to go to
-    uint64_t names;           // how many names were given out
-    char *reason;             // of the last failure
+    uint64_t connect_from_ms;    // it does not try to connect before that
+    uint64_t generation;         // of the connection; what was prepared on an earlier connection is gone
+    bool demoted;                // its server is not the primary any more
+    bool stuck;                  // the connection cannot leave a pipeline
+    bool no_part;                // the last failure: a row that had no part of its table to go to
+    bool unmet;                  // the last failure: a division by zero
+    struct sql_statement *first; // of a transaction that is to begin with what is sent next; NULL: none
+    uint64_t names;              // how many names were given out
+    char *reason;                // of the last failure
 };
 
 struct parameter {
@@ -66,6 +68,7 @@ int driver_failure(struct postgres *postgres, const PGresult *result);
 // Errors as of sql.h. A new connection has nothing prepared.
 int driver_connect_again(struct postgres *postgres);
 int driver_prepare(struct postgres *postgres, struct postgres_statement *statement, const Oid *types);
+int driver_begin(struct postgres *postgres);                         // sends the beginning that waits, if there is one
 PGresult *driver_query(struct postgres *postgres, const char *text); // waits. The caller's; NULL: it was not sent
 // What is bound, as libpq takes it. The values are views of the statement's.
 struct arguments driver_arguments(const struct postgres_statement *statement);

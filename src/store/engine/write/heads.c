@@ -173,8 +173,20 @@ static void head_touch(struct heads *heads, struct head *head)
         list_push_back(&heads->touched, &head->touched);
 }
 
+static size_t slot_of(int64_t row)
+{
+    return (uint64_t)row % HEADS_CONTESTED;
+}
+
+static struct head_contested *contested_slot(struct heads *heads, int64_t row)
+{
+    return &heads->contested[slot_of(row)];
+}
+
 void heads_take(struct heads *heads, int64_t row, struct catalogue_head *found)
 {
+    struct head_contested *slot = contested_slot(heads, row);
+    slot->doubted = slot->doubted && slot->row != row;
     if (head_find(heads, row))
         catalogue_head_release(found);
     else
@@ -239,14 +251,15 @@ int heads_producer(struct heads *heads, struct head *head, struct str producer, 
     return err;
 }
 
-static struct head_contested *contested_slot(struct heads *heads, int64_t row)
-{
-    return &heads->contested[(uint64_t)row % HEADS_CONTESTED];
-}
-
 void heads_contested(struct heads *heads, int64_t row)
 {
     *contested_slot(heads, row) = (struct head_contested){.row = row, .rests = CONTESTED_RESTS};
+}
+
+void heads_doubt(struct heads *heads, int64_t row)
+{
+    struct head_contested *slot = contested_slot(heads, row);
+    *slot = (struct head_contested){.row = row, .rests = slot->row == row ? slot->rests : 0, .doubted = true};
 }
 
 // Where two rows have one slot, the later one has it.
@@ -274,8 +287,9 @@ bool heads_kept(struct heads *heads, int64_t row, struct str producer)
 
 bool heads_was_kept(const struct heads *heads, int64_t row)
 {
+    const struct head_contested *slot = &heads->contested[slot_of(row)];
     const struct head *head = head_known(heads, row);
-    return head && head->kept != 0;
+    return (head && head->kept != 0) || (slot->row == row && slot->doubted);
 }
 
 bool heads_may_keep(struct heads *heads, int64_t row)

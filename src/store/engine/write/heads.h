@@ -33,6 +33,7 @@ struct head {
 struct head_contested {
     int64_t row;
     unsigned rests; // so many times it is not kept
+    bool doubted;   // it was kept, which may be right no more
 };
 
 struct heads {
@@ -61,7 +62,10 @@ void heads_trust(struct heads *heads, bool trusts);
 // Whether an append by this producer (empty: anonymous) needs nothing of the database: a log that is running, known and
 // kept. False also for those that rest.
 bool heads_kept(struct heads *heads, int64_t row, struct str producer);
-bool heads_was_kept(const struct heads *heads, int64_t row);              // until it is read again
+bool heads_was_kept(const struct heads *heads, int64_t row); // until it is read again
+// It is kept, but the transaction that relies on that has failed because something was lost: heads_was_kept says so
+// once more, though the head is forgotten with the transaction.
+void heads_doubt(struct heads *heads, int64_t row);
 bool head_is_trusted(const struct heads *heads, const struct head *head); // it was not read in this transaction
 // Others have changed it, and may do so again: it is not kept the next 32 times. To win it back costs both a
 // transaction.
