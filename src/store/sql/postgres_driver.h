@@ -1,9 +1,12 @@
-// The state of the driver for PostgreSQL, for postgres.c and postgres_bulk.c.
+// The state of the driver for PostgreSQL, and what its files share: postgres.c on top, postgres_bulk.c,
+// postgres_driver.c.
 #pragma once
 
 #include "bus/postgres_connect.h"
 #include "store/sql/postgres.h"
 #include "store/sql/sql_private.h"
+
+#define CONNECTION_NAME "runnel"
 
 struct postgres {
     struct sql base;
