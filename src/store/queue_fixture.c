@@ -64,9 +64,10 @@ static int change_made(void *arg, int64_t row)
     return 0;
 }
 
-static int change_changed(void *arg, int64_t row, bool ready)
+static int change_changed(void *arg, int64_t row, int64_t batch, bool ready)
 {
     struct queue *queue = arg;
+    (void)batch;
     assert_true(row > 0);
     queue->ready += ready;
     return 0;

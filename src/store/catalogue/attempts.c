@@ -239,7 +239,7 @@ int catalogue_job_create(struct sql *sql, const struct store_create *create, con
     if (err == 0)
         err = job_insert(sql, &job, made);
     if (err == 0)
-        err = changes->changed(changes->arg, job.execution, job.state == JOB_READY && !never);
+        err = changes->changed(changes->arg, job.execution, job.batch, job.state == JOB_READY && !never);
     if (err == 0 && never)
         return job_skip(sql, job.execution, str_of(parents->impossible), changes);
     return err < 0 || placement == PLACED ? err : job_end(sql, job.execution, placement, changes);
@@ -319,11 +319,11 @@ int attempt_make(struct sql *sql, struct job_row *job, int64_t not_before_ms, un
     if (err == 0)
         err = job_insert_again(sql, job->execution, &next);
     if (err == 0)
-        err = changes->changed(changes->arg, job->execution, false);
+        err = changes->changed(changes->arg, job->execution, job->batch, false);
     if (err == 0)
         err = changes->made(changes->arg, next.execution);
     if (err == 0)
-        err = changes->changed(changes->arg, next.execution, next.state == JOB_READY);
+        err = changes->changed(changes->arg, next.execution, next.batch, next.state == JOB_READY);
     *ret_row = next.execution;
     return err < 0 || placement == PLACED ? err : job_end(sql, next.execution, placement, changes);
 }

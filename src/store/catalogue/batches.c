@@ -133,27 +133,32 @@ static int batch_job_find(struct sql *sql, int64_t batch, int64_t index, int64_t
     return err == ERR_NOT_FOUND ? 0 : err;
 }
 
-// Two that add at the same time get different numbers.
-static int next_number(struct sql *sql, const struct batch_row *batch, uint32_t *ret)
+// -1: there is none yet.
+static int last_number(struct sql *sql, int64_t batch, int64_t *ret)
 {
-    int64_t last = -1;
-    int err = number_of(sql, CATALOGUE_BATCH_LAST_JOB, batch->row, &last);
-    *ret = MAX((uint32_t)(last + 1), (uint32_t)batch->expected);
+    int err = number_of(sql, CATALOGUE_BATCH_LAST_JOB, batch, ret);
+    if (err == ERR_NOT_FOUND)
+        *ret = -1;
     return err == ERR_NOT_FOUND ? 0 : err;
 }
 
+// Two that append at the same time get different numbers. What none of the jobs has yet is looked for once, not once
+// for each of a large batch that is made.
 int catalogue_batch_judge(struct sql *sql, const struct store_batch_add *add, int64_t *ret_rows, uint32_t *ret_first)
 {
     struct batch_row batch;
     uint64_t more = 0;
+    int64_t last = -1;
     if (add->count > BATCH_ADD_MAX)
         return ERR_TOO_LARGE;
     int err = batch_load(sql, add->row, &batch);
-    if (err == 0 && add->append)
-        err = next_number(sql, &batch, ret_first);
+    if (err == 0)
+        err = last_number(sql, add->row, &last);
+    if (add->append)
+        *ret_first = MAX((uint32_t)(last + 1), (uint32_t)batch.expected);
     for (size_t i = 0; i < add->count && err == 0; i++) {
         ret_rows[i] = 0;
-        if (!add->append)
+        if (!add->append && (int64_t)add->jobs[i].job->batch_index <= last)
             err = batch_job_find(sql, add->row, add->jobs[i].job->batch_index, &ret_rows[i]);
         more += err == 0 && ret_rows[i] == 0;
     }
@@ -198,7 +203,7 @@ static int cancel_running(struct sql *sql, struct store_batch_change *change, co
         change->after_row = change->ret_running[i];
         err = catalogue_execution_cancel(sql, change->after_row, reason);
         if (err == 0)
-            err = changes->changed(changes->arg, change->after_row, false);
+            err = changes->changed(changes->arg, change->after_row, change->row, false);
     }
     change->ret_changed += change->ret_running_count;
     return err;

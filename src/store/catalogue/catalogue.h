@@ -148,6 +148,8 @@ int catalogue_create_repeated(struct sql *sql, const struct store_create *create
 // Returns ERR_UNAUTHORIZED if the account was deleted; ERR_CONFLICT or ERR_EXPIRED if the identifier is taken.
 // ERR_INVALID about its inputs.
 int catalogue_create_check(struct sql *sql, struct store_create *create);
+// The same for another one of that account, in the same transaction.
+int catalogue_create_check_more(struct sql *sql, struct store_create *create);
 // Makes it, with its documents, labels, inputs and idempotency key. Sets row, execution_id and created_ms.
 int catalogue_create(struct sql *sql, struct store_create *create, int64_t now_ms);
 
@@ -252,8 +254,8 @@ struct catalogue_changes {
     // Decides about and stores an outcome that did not exist before; that includes catalogue_job_outcome.
     int (*end)(void *arg, int64_t row, enum outcome_cause cause);
     int (*made)(void *arg, int64_t row); // a new execution, with the status queued
-    // What is shown of it has changed. `ready`: a worker may take it.
-    int (*changed)(void *arg, int64_t row, bool ready);
+    // What is shown of it has changed. `batch`: 0: it is in none. `ready`: a worker may take it.
+    int (*changed)(void *arg, int64_t row, int64_t batch, bool ready);
     void (*batch_changed)(void *arg, int64_t account, int64_t batch,
                           bool unsettled); // and none of its executions with it
 };

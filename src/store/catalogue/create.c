@@ -49,13 +49,18 @@ int catalogue_idempotency_set(struct sql *sql, int64_t account, struct str key, 
 
 int catalogue_create_check(struct sql *sql, struct store_create *create)
 {
+    int err = catalogue_account_open(sql, create->execution.account);
+    if (err < 0)
+        return err == ERR_EXPIRED ? ERR_UNAUTHORIZED : err; // its credential was deleted together with it
+    return catalogue_create_check_more(sql, create);
+}
+
+int catalogue_create_check_more(struct sql *sql, struct store_create *create)
+{
     const struct execution *execution = &create->execution;
     bool sealed, purged;
     int64_t row;
-    int err = catalogue_account_open(sql, execution->account);
-    if (err < 0)
-        return err == ERR_EXPIRED ? ERR_UNAUTHORIZED : err; // its credential was deleted together with it
-    err = catalogue_inputs_judge(sql, create);
+    int err = catalogue_inputs_judge(sql, create);
     if (err == 0)
         err = catalogue_run_judge(sql, create);
     if (err < 0 || !execution->execution_id)

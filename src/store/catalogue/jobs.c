@@ -91,7 +91,7 @@ int job_release(struct sql *sql, struct job_row *job, const struct catalogue_cha
         err = job_save(sql, job);
     if (err == 0 && placement != PLACED)
         return job_end(sql, job->execution, placement, changes);
-    return err < 0 ? err : changes->changed(changes->arg, job->execution, job->state == JOB_READY);
+    return err < 0 ? err : changes->changed(changes->arg, job->execution, job->batch, job->state == JOB_READY);
 }
 
 // --- What happens to the execution

@@ -105,7 +105,7 @@ static int settle_last(struct settling *it, struct job_row *job, const struct en
     job->state = may_come_back ? JOB_LOST : JOB_ENDED;
     int err = job_save(it->sql, job);
     if (err == 0)
-        err = it->changes->changed(it->changes->arg, job->execution, false);
+        err = it->changes->changed(it->changes->arg, job->execution, job->batch, false);
     if (err < 0 || may_come_back)
         return err < 0 ? err : ending_delete(it, ENDING_EXECUTION, job->execution);
     return settle_dependents(it, &parent, end->outcome.status != STATUS_COMPLETED, end->outcome.status, job->execution);

@@ -151,7 +151,8 @@ static int adding_judge_one(struct transaction *tx, struct adding *adding, size_
     if (job->ret_existed)
         return 0;
     adding->more++;
-    int err = catalogue_create_check(tx->session.sql, job);
+    int err = adding->more == 1 ? catalogue_create_check(tx->session.sql, job)
+                                : catalogue_create_check_more(tx->session.sql, job);
     return err < 0 ? err : catalogue_job_judge(tx->session.sql, job, &adding->parents[i]);
 }
 

@@ -26,14 +26,11 @@ static int change_made(void *arg, int64_t row)
     return mirror_add(tx, row);
 }
 
-static int change_changed(void *arg, int64_t row, bool ready)
+static int change_changed(void *arg, int64_t row, int64_t batch, bool ready)
 {
     struct transaction *tx = arg;
     struct head *head;
-    int64_t batch = 0;
     int err = heads_get(&tx->heads, row, &head);
-    if (err == 0)
-        err = catalogue_job_batch(tx->session.sql, row, &batch);
     if (err < 0)
         return err;
     announce_job(tx, head, &(struct job_effect){.batch = batch, .ready = ready});
