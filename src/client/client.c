@@ -336,6 +336,9 @@ static int transfer_run(struct client *client, const char *path, struct transfer
         return ERR_CANCELED;
     if (transfer->data && status >= 200 && status < 300)
         return ERR_CLOSED;
+    if (code == CURLE_ABORTED_BY_CALLBACK)
+        snprintf(detail, sizeof(detail), "nothing was heard of it for %llu s",
+                 (unsigned long long)(transfer->idle_timeout_ms / 1000));
     return client_handle_failed(handle, code, &client->options, detail, transfer->response);
 }
 

@@ -350,6 +350,17 @@ static void streams_tell_an_end_from_a_cut(void **state)
     }
 }
 
+static void who_says_nothing_is_told_as_that(void **state)
+{
+    (void)state;
+    CLEANUP(canned_release) struct canned canned = {.answer = "", .answer_len = 0, .stay = true};
+    CLEANUP(client_response_release) struct client_response response = {0};
+    struct collected collected = {0};
+    int err = stream(&canned, &collected, 1000, &response);
+    assert_int_equal(err, ERR_UNREACHABLE);
+    assert_non_null(strstr(client_cause(&response, err), "nothing was heard of it for 1 s"));
+}
+
 // --- WebSocket
 
 static struct client_ws *ws_open(struct canned *canned, int expected, struct client_response *response)
@@ -507,6 +518,7 @@ int main(void)
         cmocka_unit_test(a_file_that_is_shorter_than_told_ends_the_upload),
         cmocka_unit_test(an_answer_before_the_end_of_the_body_counts),
         cmocka_unit_test(streams_tell_an_end_from_a_cut),
+        cmocka_unit_test(who_says_nothing_is_told_as_that),
         cmocka_unit_test(a_refused_handshake_gives_the_servers_reason),
         cmocka_unit_test(a_wrong_accept_is_no_websocket),
         cmocka_unit_test(frames_become_messages_and_ends_have_a_code),
