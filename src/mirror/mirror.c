@@ -1,6 +1,6 @@
 #include "mirror/mirror.h"
 
-#include "mirror/loki/part.h"
+#include "mirror/push.h"
 #include "util/backoff.h"
 #include "util/clock.h"
 #include "util/id.h"
@@ -16,17 +16,6 @@
 #define ASKING         2 // threads
 #define ASKING_MAX     64
 
-struct push {
-    struct list_node parts;
-    size_t count, bytes;
-    struct mirror_step steps[STORE_MIRROR_MAX];
-    struct buf body, error;
-    uint64_t lines, cut, missing;
-    enum loki_verdict verdict;
-    uint64_t wait_ms;
-    struct job job;
-};
-
 struct mirror {
     struct mirror_options options;
     struct pool *pusher, *askers;
@@ -41,8 +30,9 @@ struct mirror {
     struct store_mirror_advance advance;
     struct loki_part *part; // that is read
     struct push push;
-    size_t push_max; // bytes; less if Loki takes no more
-    size_t at;       // in what the look has found
+    struct mirror_step steps[STORE_MIRROR_MAX]; // of it
+    size_t push_max;                            // bytes; less if Loki takes no more
+    size_t at;                                  // in what the look has found
     // Of this pass.
     int64_t fence_ms, floor_ms; // fence: later lines wait. floor: it is at least that
     int64_t oldest_ms;          // of the lines that were found; INT64_MAX: there are none
@@ -64,19 +54,6 @@ static void again_in(struct mirror *it, uint64_t delay_ms)
 static void count(struct mirror *it, enum metric metric, uint64_t amount)
 {
     metrics_add(it->options.metrics, 0, metric, (int64_t)amount);
-}
-
-static void forget_push(struct push *push)
-{
-    while (!list_empty(&push->parts)) {
-        struct loki_part *part = CONTAINER_OF(push->parts.next, struct loki_part, node);
-        loki_part_free(&part);
-    }
-    push->count = 0;
-    push->bytes = 0;
-    push->lines = push->cut = push->missing = 0;
-    buf_release(&push->body);
-    buf_reset(&push->error);
 }
 
 // --- The end of a pass
@@ -105,7 +82,7 @@ static void pass_end(struct mirror *it)
 // What was gathered is read again.
 static void pass_fail(struct mirror *it, uint64_t wait_ms)
 {
-    forget_push(&it->push);
+    push_forget(&it->push);
     show_lag(it);
     again_in(it, MAX(backoff_lost(&it->backoff, 0), wait_ms));
 }
@@ -128,7 +105,7 @@ static void advanced(struct store_op *op)
         store_fail(it, op->err);
         return;
     }
-    forget_push(&it->push);
+    push_forget(&it->push);
     if (!it->timer)
         return;
     if (it->over && it->at == it->look.ret_count)
@@ -139,24 +116,10 @@ static void advanced(struct store_op *op)
 
 static void advance(struct mirror *it)
 {
-    struct push *push = &it->push;
-    size_t at = 0;
-    for (struct list_node *node = push->parts.next; node != &push->parts; node = node->next) {
-        const struct loki_part *part = CONTAINER_OF(node, struct loki_part, node);
-        push->steps[at++] = (struct mirror_step){
-            .row = part->row,
-            .from = part->copied,
-            .to = part->to,
-            .time_ms = part->time_ms,
-            .ends = part->sealed && part->to >= part->next,
-            .places = part->places,
-            .place_count = part->place_count,
-        };
-    }
     it->advance = (struct store_mirror_advance){
         .op = {.kind = STORE_MIRROR_ADVANCE, .reply_to = it->options.loop, .done = advanced},
-        .steps = push->steps,
-        .count = at,
+        .steps = it->steps,
+        .count = push_steps(&it->push, it->steps),
     };
     store_submit(it->options.store, &it->advance.op);
 }
@@ -189,7 +152,7 @@ static void shrink(struct mirror *it)
 {
     it->push_max = MAX(it->push_max / 2, PUSH_BYTES_MIN);
     count(it, METRIC_loki_push_failures_total, 1);
-    forget_push(&it->push);
+    push_forget(&it->push);
     again_in(it, AGAIN_MS);
 }
 
@@ -211,13 +174,11 @@ static void refused(struct mirror *it)
     took(it);
 }
 
-static void pushed(struct job *job)
+static void pushed(struct push *push)
 {
-    struct mirror *it = CONTAINER_OF(job, struct mirror, push.job);
-    struct push *push = &it->push;
-    buf_release(&push->body);
+    struct mirror *it = CONTAINER_OF(push, struct mirror, push);
     if (!it->timer) {
-        forget_push(push);
+        push_forget(push);
     } else if (push->verdict == LOKI_TAKEN) {
         took(it);
     } else if (push->verdict == LOKI_REFUSED || (push->verdict == LOKI_LARGE && it->push_max == PUSH_BYTES_MIN)) {
@@ -229,23 +190,11 @@ static void pushed(struct job *job)
     }
 }
 
-static void push_work(struct job *job)
-{
-    struct mirror *it = CONTAINER_OF(job, struct mirror, push.job);
-    struct push *push = &it->push;
-    loki_push_body(&push->parts, &push->body);
-    push->verdict = loki_send(&it->options.access, buf_str(&push->body), &push->wait_ms, &push->error);
-}
-
 static void send(struct mirror *it)
 {
-    struct push *push = &it->push;
-    if (push->lines == 0) {
+    if (it->push.lines == 0)
         advance(it);
-        return;
-    }
-    push->job = (struct job){.reply_to = it->options.loop, .work = push_work, .done = pushed};
-    if (pool_submit(it->pusher, &push->job)) // it has one, and no more
+    else if (push_send(&it->push, it->pusher)) // it has one, and no more
         pass_fail(it, BUSY_MS);
 }
 
@@ -254,12 +203,7 @@ static void send(struct mirror *it)
 static void gather(struct mirror *it, struct loki_part *part)
 {
     struct push *push = &it->push;
-    list_push_back(&push->parts, &part->node);
-    push->count++;
-    push->bytes += part->streams.len;
-    push->lines += part->lines;
-    push->cut += part->cut;
-    push->missing += part->missing;
+    push_add(push, part);
     if (push->bytes >= it->push_max || push->count == STORE_MIRROR_MAX)
         send(it);
     else
@@ -366,8 +310,8 @@ static bool take_log(struct mirror *it, const struct mirror_found *found)
         return false;
     struct loki_part *part = loki_part_new(found, &(struct loki_part_options){0}); // nothing more, and it ends
     loki_part_finish(part);
-    list_push_back(&it->push.parts, &part->node);
-    if (++it->push.count < STORE_MIRROR_MAX)
+    push_add(&it->push, part);
+    if (it->push.count < STORE_MIRROR_MAX)
         return false;
     send(it);
     return true;
@@ -482,33 +426,9 @@ static void tick(void *arg)
 
 // --- Asking
 
-// Whoever has waited for its turn for as long as an answer may take is told so, instead of waiting on.
-static void ask_work(struct job *job)
-{
-    struct mirror_query *query = CONTAINER_OF(job, struct mirror_query, job);
-    uint64_t now_ms = clock_mono_ms();
-    if (now_ms >= query->until_ms) {
-        buf_append_text(&query->ret_reason, "it answers too slowly for all who ask");
-        query->err = ERR_UNAVAILABLE;
-        return;
-    }
-    query->ask.timeout_ms = query->until_ms - now_ms;
-    query->err = loki_query(&query->mirror->options.access, &query->ask, &query->ret_lines, &query->ret_reason);
-}
-
-static void ask_done(struct job *job)
-{
-    struct mirror_query *query = CONTAINER_OF(job, struct mirror_query, job);
-    query->done(query);
-}
-
 int mirror_ask(struct mirror *mirror, struct mirror_query *query)
 {
-    query->mirror = mirror;
-    query->until_ms = clock_mono_ms() + query->ask.timeout_ms;
-    query->job =
-        (struct job){.reply_to = query->reply_to, .account = query->account, .work = ask_work, .done = ask_done};
-    return pool_submit(mirror->askers, &query->job);
+    return mirror_query_submit(query, mirror->askers, &mirror->options.access);
 }
 
 // --- Life
@@ -522,7 +442,7 @@ int mirror_new(const struct mirror_options *options, struct mirror **ret)
     it->floor_ms = INT64_MIN;
     it->oldest_ms = INT64_MAX;
     it->backoff = (struct backoff){.attempts = 1, .random = random_u64()};
-    list_init(&it->push.parts);
+    push_init(&it->push, it->options.loop, &it->options.access, pushed);
     int err = pool_new(1, 1, &it->pusher);
     if (err == 0)
         err = pool_new(ASKING, ASKING_MAX, &it->askers);
@@ -560,8 +480,7 @@ void mirror_free(struct mirror **mirror)
     if (!it)
         return;
     mirror_join(it);
-    forget_push(&it->push);
-    buf_release(&it->push.error);
+    push_release(&it->push);
     loki_part_free(&it->part);
     free(it);
 }

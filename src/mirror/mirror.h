@@ -4,9 +4,8 @@
 // the one that holds the lease. See docs/internals/mirror.md.
 #pragma once
 
-#include "loop/pool.h"
 #include "metrics/metrics.h"
-#include "mirror/loki/exchange.h"
+#include "mirror/query.h"
 #include "store/store.h"
 #include "util/log.h"
 
@@ -32,20 +31,6 @@ void mirror_stop(struct mirror *mirror); // NULL is fine. Ends requests that are
 void mirror_join(struct mirror *mirror); // after it; before the loops have delivered the last mail
 void mirror_free(struct mirror **mirror);
 
-// --- Asking Loki. Any thread.
-#define MIRROR_QUERY_MAX 5000 // lines of one answer
-
-struct mirror_query { // zeroed
-    struct job job;
-    struct mirror *mirror;
-    int64_t account;
-    struct loop *reply_to;
-    struct loki_ask ask; // its texts must live until done; `timeout_ms` is for the wait for a turn, too
-    uint64_t until_ms;   // private
-    void (*done)(struct mirror_query *query);
-    int err;                     // 0, or ERR_UNAVAILABLE with a reason
-    struct loki_lines ret_lines; // the caller releases both
-    struct buf ret_reason;
-};
-// `done` runs on the thread of `reply_to`. It is called in any case, unless this returns ERR_UNAVAILABLE: too many ask.
+// Asks Loki. Any thread. `done` runs on the thread of `reply_to`. It is called in any case, unless this returns
+// ERR_UNAVAILABLE: too many ask.
 int mirror_ask(struct mirror *mirror, struct mirror_query *query);
