@@ -90,6 +90,20 @@ static void what_a_server_keeps_is_entered_in_its_journal(void **state)
     assert_int_equal(number(fixture, "SELECT journal FROM executions"), 0);
 }
 
+static void a_log_of_several_producers_is_kept_for_all_of_them(void **state)
+{
+    struct fixture *fixture = *(struct fixture **)*state;
+    int64_t row = known_log(fixture, "p");
+    append(fixture, row, "q", 0); // which is new, so it is looked for
+    uint64_t before = journaled(fixture);
+    for (uint64_t i = 0; i < 5; i++) {
+        append(fixture, row, "p", 3 + i);
+        append(fixture, row, "q", 1 + i);
+    }
+    assert_int_equal(journaled(fixture), before + 10);
+    assert_int_equal(fixture_read(fixture, row, 0, 1 << 20, NULL, NULL), 14);
+}
+
 static void a_server_that_ends_brings_its_journal_home(void **state)
 {
     struct fixture **servers = *state, *fixture = servers[0], *other = servers[1];
@@ -285,6 +299,7 @@ int main(void)
     cmocka_unit_test_setup_teardown(test, postgres_fixture_set_up_pair, postgres_fixture_tear_down_pair)
     const struct CMUnitTest tests[] = {
         WITH_STORES(what_a_server_keeps_is_entered_in_its_journal),
+        WITH_STORES(a_log_of_several_producers_is_kept_for_all_of_them),
         WITH_STORES(a_server_that_ends_brings_its_journal_home),
         WITH_STORES(the_journal_of_a_server_that_was_killed_is_brought_home),
         WITH_STORES(records_of_another_server_come_in_between),

@@ -141,13 +141,13 @@ static struct head *head_again(struct head *head, struct catalogue_head *found)
     return head;
 }
 
-// Takes what was read. What may be out of date is dropped.
+// Takes what was read. What may be out of date is dropped: with one that was kept, nothing is, so its producers stay.
 static struct head *head_read(struct heads *heads, int64_t row, struct catalogue_head *found)
 {
     const struct session *session = heads->session;
     const struct log_engine *log = session->engine->log;
     struct head *head = head_known(heads, row);
-    if (head && list_empty(&head->touched)) {
+    if (head && list_empty(&head->touched) && head->kept != heads->term) {
         head_drop(heads, head);
         head = NULL;
     }
