@@ -214,19 +214,20 @@ static void note_append(struct world *world, const struct server *server, const 
          answer(err));
 }
 
-static void append(struct world *world, struct server *server, struct model_log *log, const struct model_append *asked)
+static int append(struct world *world, struct server *server, struct model_log *log, const struct model_append *asked)
 {
     CLEANUP(chunk_unref) struct chunk *chunk = model_chunk(asked);
     struct store_append append = append_of(log, asked, chunk);
     int err = run(server, &append.op);
     note_append(world, server, log, asked, "appends", err);
     if (err == ERR_UNAVAILABLE)
-        return;
+        return err;
     assert_false(server->shut);
     struct model_answer wanted = model_judge(log, asked);
     check_answer(&append, &wanted);
     if (err == 0)
         model_apply(log, asked, &wanted);
+    return err;
 }
 
 // --- Appends
@@ -892,6 +893,9 @@ static void doubt(struct world *world)
     if (count_open(world) == 1 || log->outcome.sealed || log->purged)
         return;
     struct model_append asked = fresh(world, log, any_producer(world));
+    if (append(world, server, log, &asked) < 0) // it may not be connected yet, and then commits nothing
+        return;
+    asked = fresh(world, log, asked.producer);
     struct model_answer wanted = model_judge(log, &asked);
     const struct store_append *append = &world->calls[0].append;
     size_t lost = postgres_gate_lost(server->gate);
