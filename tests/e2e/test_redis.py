@@ -46,7 +46,8 @@ def test_what_servers_tell_goes_by_redis_alone(cluster):
     [channel] = cluster.redis.command("PUBSUB", "CHANNELS").split()
     assert channel.startswith("runnel_")
     assert cluster.redis.command("PUBSUB", "NUMSUB", channel).split()[1] == "2"
-    assert cluster.sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'runnel bus'") == "0"
+    of_this = "datname = current_database() AND application_name = 'runnel bus'"
+    assert cluster.sql(f"SELECT count(*) FROM pg_stat_activity WHERE {of_this}") == "0"
     execution_id = here.api().create()
     for junk in ("", "junk", "1 x y", "9" * 100_000, "1 1 0\n1 2 3"):
         cluster.redis.command("PUBLISH", channel, junk)

@@ -43,7 +43,8 @@ class Cluster:
             self.redis.end_connections()
         else:
             self.sql(
-                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'runnel bus'"
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND application_name = 'runnel bus'"
             )
 
     @staticmethod
