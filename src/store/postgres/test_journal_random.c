@@ -173,7 +173,8 @@ static int run(struct server *server, struct store_op *op)
     int err = fixture_run(&server->fixture, op);
     if (err != ERR_UNAVAILABLE)
         return err;
-    assert_true(clock_mono_ms() < began_ms + IN_TIME_MS);
+    // At one that is cut off it may have waited behind a commit of the server's own, of which nobody can tell.
+    assert_true(server->shut || clock_mono_ms() < began_ms + IN_TIME_MS);
     assert_true(server->shut || server->excuses > 0);
     server->excuses -= server->excuses > 0;
     return err;
