@@ -118,6 +118,14 @@ static void a_condition_that_does_not_hold_ends_all_of_it(void **state)
     assert_int_equal(count(other), 0);
 }
 
+// Waits until they have ended.
+static void end_all_but(struct sql *sql)
+{
+    assert_int_equal(fixture_number(sql, "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity WHERE "
+                                         "datname = current_database() AND pid <> pg_backend_pid()"),
+                     1);
+}
+
 // What was remembered belongs to the connection that was lost.
 static void it_does_not_begin_on_another_connection(void **state)
 {
@@ -125,16 +133,28 @@ static void it_does_not_begin_on_another_connection(void **state)
     CLEANUP(sql_fixture_close) struct sql *other = NULL;
     CLEANUP(sql_fixture_close) struct sql *sql = connect_empty(&other);
     struct sql_statement *add = adding(sql, 2);
-    assert_int_equal(fixture_number(other, "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity WHERE "
-                                           "datname = current_database() AND pid <> pg_backend_pid()"),
-                     1);
+    end_all_but(other);
     sql_postgres_begin_later(sql, adding(sql, 1));
     assert_int_equal(sql_postgres_together(sql, SQL_POSTGRES_COMMIT, &add, 1), ERR_UNAVAILABLE);
     assert_int_equal(sql_postgres_connection(sql), 0);
     assert_int_equal(sql_rollback(sql), 0);
+    sql_postgres_begin_later(sql, adding(sql, 1));
+    assert_int_equal(sql_postgres_together(sql, SQL_POSTGRES_COMMIT, &add, 1), ERR_UNAVAILABLE);
+    assert_true(sql_again(sql)); // it is known that nothing was sent
+    assert_int_equal(sql_rollback(sql), 0);
     assert_int_equal(sql_begin(sql, SQL_WRITE), 0); // on a new one
     assert_int_equal(count(sql), 0);
     assert_int_equal(sql_rollback(sql), 0);
+}
+
+static void an_end_that_has_come_is_noticed_before_anything_is_sent(void **state)
+{
+    (void)state;
+    CLEANUP(sql_fixture_close) struct sql *other = NULL;
+    CLEANUP(sql_fixture_close) struct sql *sql = connect_empty(&other);
+    assert_true(sql_postgres_connection(sql) != 0);
+    end_all_but(other);
+    assert_int_equal(sql_postgres_connection(sql), 0);
 }
 
 int main(void)
@@ -146,6 +166,7 @@ int main(void)
         cmocka_unit_test(one_that_was_not_sent_is_rolled_back_without_a_word),
         cmocka_unit_test(a_condition_that_does_not_hold_ends_all_of_it),
         cmocka_unit_test(it_does_not_begin_on_another_connection),
+        cmocka_unit_test(an_end_that_has_come_is_noticed_before_anything_is_sent),
     };
     return POSTGRES_FIXTURE_RUN(tests);
 }

@@ -18,7 +18,8 @@ enum sql_postgres_bounds {
 int sql_postgres_together(struct sql *sql, unsigned bounds, struct sql_statement *const *statements, size_t count);
 // Begins a transaction by whatever is asked for next: BEGIN and this bound statement are sent right before it, or
 // before what sql_postgres_together sends with a COMMIT, and with that. Its rows are read as above, once something was
-// sent (sql_postgres_begun). The connection must not be lost, and no other is made. A rollback before that forgets it.
+// sent (sql_postgres_begun). No other connection is made: if this one is known to be lost by then, nothing is sent, and
+// it can be begun again (sql_again). A rollback before that forgets it.
 void sql_postgres_begin_later(struct sql *sql, struct sql_statement *first);
 bool sql_postgres_begun(const struct sql *sql); // false as long as nothing was sent of such a transaction
 // Runs COPY … FROM STDIN (FORMAT binary) with these bytes: the rows alone, without the format's header and trailer.
@@ -28,7 +29,8 @@ int sql_postgres_copy(struct sql *sql, const char *statement, struct str rows);
 // one numbers of transactions may come again. Not on a standby.
 #define SQL_POSTGRES_TIMELINE "('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint"
 
-// Tells one connection from those before it; 0: it is lost, and the next transaction makes another one.
+// Tells one connection from those before it; 0: it is lost, as far as that can be known without asking the server, and
+// the next transaction makes another one. When no answer is awaited.
 uint64_t sql_postgres_connection(const struct sql *sql);
 // Until the rollback: whether the last failure was a condition that did not hold, by which a statement divides (1 / 0).
 bool sql_postgres_unmet(const struct sql *sql);

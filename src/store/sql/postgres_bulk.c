@@ -2,6 +2,9 @@
 #include "store/sql/postgres_driver.h"
 #include "util/error.h"
 
+#include <poll.h>
+
+#define LOOKS_MAX 4                          // at what has come: a message, and the end
 #define COPY_PART ((size_t)16 * 1024 * 1024) // given to libpq at once, which keeps a copy
 
 #define COPY_HEADER "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0" // signature, flags, length of the extension
@@ -151,10 +154,18 @@ bool sql_postgres_begun(const struct sql *sql)
     return !postgres_of(sql)->first;
 }
 
+// On a connection that is known to be lost nothing is sent, so nothing of it is anywhere.
+static int first_is_sent(struct postgres *postgres, unsigned bounds, struct sql_statement *const *statements,
+                         size_t count)
+{
+    postgres->base.again = is_lost(postgres);
+    return postgres->base.again ? ERR_UNAVAILABLE : together(postgres, bounds, statements, count);
+}
+
 int driver_begin(struct postgres *postgres)
 {
     struct sql_statement *first = TAKE_PTR(postgres->first);
-    return first ? together(postgres, SQL_POSTGRES_BEGIN, &first, 1) : 0;
+    return first ? first_is_sent(postgres, SQL_POSTGRES_BEGIN, &first, 1) : 0;
 }
 
 static int together_from_first(struct postgres *postgres, unsigned bounds, struct sql_statement *const *statements,
@@ -164,7 +175,7 @@ static int together_from_first(struct postgres *postgres, unsigned bounds, struc
     all[0] = TAKE_PTR(postgres->first);
     for (size_t i = 0; i < count; i++)
         all[i + 1] = statements[i];
-    return together(postgres, bounds | SQL_POSTGRES_BEGIN, all, count + 1);
+    return first_is_sent(postgres, bounds | SQL_POSTGRES_BEGIN, all, count + 1);
 }
 
 int sql_postgres_together(struct sql *sql, unsigned bounds, struct sql_statement *const *statements, size_t count)
@@ -185,9 +196,22 @@ int sql_postgres_together(struct sql *sql, unsigned bounds, struct sql_statement
     return err < 0 ? err : together(postgres, bounds, statements, count);
 }
 
+// What has come without being asked for: the server says that it ends, and ends.
+static void look_for_end(struct postgres *postgres)
+{
+    struct pollfd fd = {.fd = PQsocket(postgres->connection), .events = POLLIN};
+    for (int i = 0; i < LOOKS_MAX && fd.fd >= 0 && poll(&fd, 1, 0) > 0; i++) {
+        if (PQconsumeInput(postgres->connection) != 1)
+            return;
+        (void)PQisBusy(postgres->connection); // takes in what was read
+    }
+}
+
 uint64_t sql_postgres_connection(const struct sql *sql)
 {
-    const struct postgres *postgres = postgres_of(sql);
+    struct postgres *postgres = postgres_of(sql);
+    if (!is_lost(postgres))
+        look_for_end(postgres);
     return is_lost(postgres) ? 0 : postgres->generation;
 }
 

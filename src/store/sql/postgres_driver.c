@@ -70,6 +70,7 @@ int driver_failure(struct postgres *postgres, const PGresult *result)
 int driver_connect_again(struct postgres *postgres)
 {
     uint64_t from_ms = clock_mono_ms();
+    postgres->base.again = false;
     if (from_ms < postgres->connect_from_ms)
         return ERR_UNAVAILABLE;
     PQfinish(postgres->connection);
