@@ -8,7 +8,7 @@
 #include "store/postgres/postgres_private.h"
 
 #define LISTED_MAX     65536
-#define COPY_FROM      129  // chunks: fewer are inserted by the statement that is sent with the commit, without a wait
+#define COPY_FROM      33   // chunks: fewer are inserted by the statement that is sent with the commit, without a wait
 #define MERGE_FIRST_MS 5000 // from the first append until somebody looks whether there is something to merge
 
 struct listed_log {

@@ -1,6 +1,6 @@
 // A server's journal: where logs end that it has appended to without writing the rows of their executions and
-// producers. It is kept in memory, and with each transaction in `journals`, a row for all of it. Once a second all of
-// it is brought home, to those rows.
+// producers. It is kept in memory, and with each transaction in `journals`, a row for all of it. What has been there
+// for ten seconds is brought home, to those rows.
 //
 // `executions.journal` says whose journal may be ahead of the row. Only that server appends on the strength of what it
 // remembers. Whoever else wants to change such an execution, or takes over from a server that is gone, settles first:
