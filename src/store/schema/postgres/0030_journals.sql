@@ -1,5 +1,5 @@
 -- A server that appends to the same logs all the time writes to its journal where they end, one row a transaction, and to
--- the rows of executions and producers once a second. Whoever else wants to change such an execution brings that home first.
+-- the rows of executions and producers once in ten seconds. Whoever else wants to change such an execution brings that home first.
 ALTER TABLE executions ADD COLUMN journal BIGINT NOT NULL DEFAULT 0; -- the sender whose journal may be ahead of this row
 ALTER TABLE writers ADD COLUMN settled BIGINT NOT NULL DEFAULT 0;    -- so often others have brought its journal home
 CREATE TABLE journals(
@@ -22,7 +22,7 @@ END $$;
 
 --- works with: itself
 --- way back
---- loses: the last second of the states of logs, of servers that were killed
+--- loses: the last ten seconds of the states of logs, of servers that were killed
 --- counted by: SELECT count(*) FROM journals
 DROP FUNCTION log_end(bigint);
 DROP TABLE journals;
