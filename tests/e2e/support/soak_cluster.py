@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import os
 import random
+import re
 import shutil
 import signal
 import threading
@@ -28,6 +29,7 @@ EXPECTED = {
 
 
 LIBPQ = "FATAL:  terminating connection"
+NO_STORE = re.compile(r"^runnel: .*the store cannot ", re.MULTILINE)  # when it is opened, or a moment later
 
 
 class Node:
@@ -53,9 +55,8 @@ class Node:
                 return
             except AssertionError:
                 assert self.server.ended(expect=None) in (1, 5), self.server.process.err.data[-3000:]
-                assert b"runnel: the store cannot be " in self.server.process.err.data, self.server.process.err.data[
-                    -3000:
-                ]
+                said = self.server.process.err.data[-3000:].decode(errors="replace")
+                assert NO_STORE.search(said), said
                 nothing.wait(1)
         raise AssertionError(f"node {self.number} does not start")
 
