@@ -31,7 +31,9 @@ def outcomes(attempts):
 def was_lost(status):
     """Also one that had done its work when it was called lost: it says so once its worker is heard of again, and another
     attempt has taken its place by then."""
-    return status["status"] in ("lost", "cancelled") or bool(status.get("retried_as") and status["status"] == "completed")
+    return status["status"] in ("lost", "cancelled") or bool(
+        status.get("retried_as") and status["status"] == "completed"
+    )
 
 
 class Load:
