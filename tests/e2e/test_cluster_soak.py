@@ -141,6 +141,7 @@ class Load:
         process = cli.start("wrap", "--deliver-wait", 0, "--id", plan.key, "--", *plan.command(self.traces), stdout=-3)
         self.until(lambda: self.known(plan.key), lambda: f"{plan.key} is known")
         followers = self.follow(source, plan.key, plan)
+        self.until(lambda: process.popen.poll() is not None, lambda: f"{plan.key} ends: {process.err.data[-2000:]}")
         assert process.finish(PATIENCE) == 0, process.err.data[-2000:]
         self.check(plan, self.over(plan.key), followers)
 
