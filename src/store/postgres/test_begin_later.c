@@ -147,6 +147,19 @@ static void it_does_not_begin_on_another_connection(void **state)
     assert_int_equal(sql_rollback(sql), 0);
 }
 
+static void one_whose_beginning_was_lost_can_be_begun_again(void **state)
+{
+    (void)state;
+    CLEANUP(sql_fixture_close) struct sql *other = NULL;
+    CLEANUP(sql_fixture_close) struct sql *sql = connect_empty(&other);
+    sql_postgres_begin_later(sql, adding(sql, 1));
+    end_all_but(other);
+    assert_int_equal(sql_exec(sql, "SELECT 1"), ERR_UNAVAILABLE);
+    assert_true(sql_again(sql));
+    assert_int_equal(sql_rollback(sql), 0);
+    assert_int_equal(count(other), 0);
+}
+
 static void an_end_that_has_come_is_noticed_before_anything_is_sent(void **state)
 {
     (void)state;
@@ -166,6 +179,7 @@ int main(void)
         cmocka_unit_test(one_that_was_not_sent_is_rolled_back_without_a_word),
         cmocka_unit_test(a_condition_that_does_not_hold_ends_all_of_it),
         cmocka_unit_test(it_does_not_begin_on_another_connection),
+        cmocka_unit_test(one_whose_beginning_was_lost_can_be_begun_again),
         cmocka_unit_test(an_end_that_has_come_is_noticed_before_anything_is_sent),
     };
     return POSTGRES_FIXTURE_RUN(tests);

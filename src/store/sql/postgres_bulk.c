@@ -165,7 +165,10 @@ static int first_is_sent(struct postgres *postgres, unsigned bounds, struct sql_
 int driver_begin(struct postgres *postgres)
 {
     struct sql_statement *first = TAKE_PTR(postgres->first);
-    return first ? first_is_sent(postgres, SQL_POSTGRES_BEGIN, &first, 1) : 0;
+    int err = first ? first_is_sent(postgres, SQL_POSTGRES_BEGIN, &first, 1) : 0;
+    if (err < 0 && is_lost(postgres))
+        postgres->base.again = true; // no commit was sent with it
+    return err;
 }
 
 static int together_from_first(struct postgres *postgres, unsigned bounds, struct sql_statement *const *statements,
