@@ -125,6 +125,15 @@ void call_say_front(struct call *call)
             arena_printf(http_arena(call->request), "%llu", (unsigned long long)call->execution.first_sequence));
 }
 
+bool call_header_key(struct call *call, struct str *ret)
+{
+    *ret = http_header(call->request, STR("Idempotency-Key"));
+    if (ret->len <= CALL_HEADER_KEY_MAX)
+        return true;
+    call_fail(call, ERR_MALFORMED, "Idempotency-Key is longer than 255 bytes");
+    return false;
+}
+
 struct str call_idempotency_key(const struct call *call, struct str key, char out[CALL_KEY_MAX])
 {
     struct str user = str_of(call->principal.role == ROLE_USER ? call->principal.user : "");

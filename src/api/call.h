@@ -64,9 +64,13 @@ void call_fail_fields(struct call *call, const struct http_field_error *fields, 
 // it.
 void call_say_front(struct call *call);
 
-// The caller's Idempotency-Key (at most 255 bytes) as the store is to know it, written to `out`. Each user has keys of
-// its own: a request of another user must not be answered with this user's execution. Empty if there is none.
-#define CALL_KEY_MAX (256 + sizeof(((struct principal *)NULL)->user))
+// The header Idempotency-Key; empty: none. False after having answered that it is longer than CALL_HEADER_KEY_MAX.
+#define CALL_HEADER_KEY_MAX 255
+bool call_header_key(struct call *call, struct str *ret);
+// The caller's Idempotency-Key (at most CALL_HEADER_KEY_MAX bytes) as the store is to know it, written to `out`. Each
+// user has keys of its own: a request of another user must not be answered with this user's execution. Empty if there
+// is none.
+#define CALL_KEY_MAX (CALL_HEADER_KEY_MAX + 1 + sizeof(((struct principal *)NULL)->user))
 struct str call_idempotency_key(const struct call *call, struct str key, char out[CALL_KEY_MAX]);
 
 // Takes a place among the account's followers. Returns false after it has answered 429.

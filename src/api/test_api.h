@@ -12,7 +12,7 @@ struct fixture {
     struct loop *loop;
     struct house house;
     int64_t keys;
-    uint64_t epoch; // as the store has it
+    uint64_t epoch, claim_mark; // as the store has them
 };
 
 struct key {
@@ -89,7 +89,8 @@ UNUSED static void answer_execution(struct fixture *it)
                                             .execution_id = xstrdup("e"),
                                             .status = it->epoch ? STATUS_RUNNING : STATUS_QUEUED,
                                             .restored_from = UINT64_MAX,
-                                            .epoch = it->epoch};
+                                            .epoch = it->epoch,
+                                            .claim_mark = it->claim_mark};
     get->ret_version = store_version(&it->store.base, ROW);
     stub_answer(&get->op, 0);
 }

@@ -101,7 +101,7 @@ static void not_opened(struct link *link, int err, struct client_response *respo
 static void open_it(struct link *link)
 {
     CLEANUP(client_response_release) struct client_response response = {0};
-    int err = client_ws_open(&link->options, "/ws/streams", &response, &link->ws);
+    int err = client_ws_open(&link->options, "/ws/streams", NULL, &response, &link->ws);
     if (err) {
         not_opened(link, err, &response);
         return;

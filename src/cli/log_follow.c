@@ -108,7 +108,7 @@ static enum outcome follow_websocket(struct log_reader *reader)
     path.len--;
 
     reader->progress = false;
-    int err = client_ws_open(&reader->options, buf_cstr(&path), &response, &ws);
+    int err = client_ws_open(&reader->options, buf_cstr(&path), NULL, &response, &ws);
     if (err == 0) {
         reader->reached = true;
         buf_reset(&reader->refusal);

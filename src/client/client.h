@@ -75,8 +75,9 @@ struct client_ws;
 const char *client_cause(struct client_response *response, int err);
 // Connects and makes the handshake; blocks. If the server refuses, returns the error of the HTTP status and the answer
 // in *ret (may be NULL). Without an answer, returns as client_request does.
-int client_ws_open(const struct client_options *options, const char *path_and_query, struct client_response *ret,
-                   struct client_ws **ret_ws);
+// `header` is sent with the request; may be NULL.
+int client_ws_open(const struct client_options *options, const char *path_and_query, const char *header,
+                   struct client_response *ret, struct client_ws **ret_ws);
 int client_ws_fd(const struct client_ws *ws);
 // Queues a frame and sends what the socket takes. Returns 0 or ERR_CLOSED. client_ws_pending returns how many bytes are
 // queued. While there are any, watch the descriptor for writing and call client_ws_flush.

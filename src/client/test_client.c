@@ -368,7 +368,7 @@ static struct client_ws *ws_open(struct canned *canned, int expected, struct cli
     struct client_ws *ws = NULL;
     canned_start(canned);
     struct client_options options = {.url = canned->url, .token = "t", .connect_timeout_ms = 2000};
-    assert_int_equal(client_ws_open(&options, "/ws/x?after=-1", response, &ws), expected);
+    assert_int_equal(client_ws_open(&options, "/ws/x?after=-1", NULL, response, &ws), expected);
     return ws;
 }
 

@@ -256,7 +256,7 @@ static int receive_refusal(struct client_ws *ws, struct buf *data, uint64_t dead
 }
 
 static int handshake(struct client_ws *ws, const struct client_options *options, const struct target *target,
-                     uint64_t deadline_ms, struct answer *ret)
+                     const char *header, uint64_t deadline_ms, struct answer *ret)
 {
     CLEANUP(buf_release) struct buf data = {0};
     uint8_t nonce[16];
@@ -273,6 +273,8 @@ static int handshake(struct client_ws *ws, const struct client_options *options,
         buf_printf(&data, "Authorization: Basic %s\r\n", target->user);
     if (options->token)
         buf_printf(&data, "%s%s\r\n", target->user ? "X-Runnel-Token: " : "Authorization: Bearer ", options->token);
+    if (header)
+        buf_printf(&data, "%s\r\n", header);
     buf_append_text(&data, "\r\n");
     int err = send_all(ws, &data, deadline_ms);
     if (err < 0)
@@ -325,14 +327,15 @@ static int ws_connect(struct client_ws *ws, const struct client_options *options
     return 0;
 }
 
-static int open_once(const struct client_options *options, const char *path_and_query, struct client_response *ret,
-                     struct client_ws **ret_ws)
+static int open_once(const struct client_options *options, const char *path_and_query, const char *header,
+                     struct client_response *ret, struct client_ws **ret_ws)
 {
     static const struct ws_parser_events events = {.message = on_message};
     CLEANUP(target_release) struct target target = {0};
     CLEANUP(answer_release) struct answer answer = {0};
     uint64_t timeout = options->connect_timeout_ms ? options->connect_timeout_ms : CLIENT_CONNECT_TIMEOUT_MS;
-    if (!options->url || (options->token && !client_header_safe(options->token)))
+    if (!options->url || (options->token && !client_header_safe(options->token)) ||
+        (header && !client_header_safe(header)))
         return ERR_INVALID;
     int err = target_parse(options->url, path_and_query, &target);
     if (err < 0)
@@ -342,7 +345,7 @@ static int open_once(const struct client_options *options, const char *path_and_
     ws->abort = options->abort;
     err = ws_connect(ws, options, &answer.response);
     if (err == 0)
-        err = handshake(ws, options, &target, clock_mono_ms() + timeout, &answer);
+        err = handshake(ws, options, &target, header, clock_mono_ms() + timeout, &answer);
     client_response_release(ret);
     *ret = answer.response;
     answer.response = (struct client_response){0};
@@ -357,18 +360,18 @@ static int open_once(const struct client_options *options, const char *path_and_
     return 0;
 }
 
-int client_ws_open(const struct client_options *options, const char *path_and_query, struct client_response *ret,
-                   struct client_ws **ret_ws)
+int client_ws_open(const struct client_options *options, const char *path_and_query, const char *header,
+                   struct client_response *ret, struct client_ws **ret_ws)
 {
     CLEANUP(client_response_release) struct client_response unwanted = {0};
     CLEANUP(free_ptr) char *instead = NULL;
     struct client_response *response = ret ? ret : &unwanted;
-    int err = open_once(options, path_and_query, response, ret_ws);
+    int err = open_once(options, path_and_query, header, response, ret_ws);
     if (err == 0 || !client_redirected(response, options->url, path_and_query, &instead))
         return err;
     struct client_options there = *options;
     there.url = instead;
-    return open_once(&there, path_and_query, response, ret_ws);
+    return open_once(&there, path_and_query, header, response, ret_ws);
 }
 
 // --- Use

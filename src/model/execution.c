@@ -3,6 +3,8 @@
 #include "model/cost.h"
 #include "model/demand.h"
 
+#include <xxhash.h>
+
 #define SECOND_MS 1000
 
 // All owned strings, so that no copy or release forgets one.
@@ -111,6 +113,18 @@ static void add_cost(struct json_writer *json, const struct execution *execution
 
 // Of a job that is to be tried again only its queue knows that. A lost one may come back, but nobody else takes its
 // place.
+uint64_t execution_claim_mark(struct str key, uint64_t epoch)
+{
+    uint64_t mark = XXH3_64bits_withSeed(key.data, key.len, epoch);
+    return mark ? mark : 1;
+}
+
+uint64_t execution_claimed_with(const struct execution *execution, struct str key)
+{
+    bool same = key.len > 0 && execution->claim_mark == execution_claim_mark(key, execution->epoch);
+    return same ? execution->epoch : 0;
+}
+
 bool execution_settled(const struct execution *execution)
 {
     if (execution->job.is_job)

@@ -18,6 +18,7 @@ struct execution {
     uint64_t first_sequence;                                 // the first record that retention has kept
     uint64_t restored_from; // from this record on, an earlier incarnation may differ; UINT64_MAX: nothing may differ
     uint64_t epoch;         // epoch of the present or last runner; 0 = there was never one
+    uint64_t claim_mark;    // execution_claim_mark of a claim; 0: it came without a key
     uint64_t digest;        // record_digest_next over all records
     bool digest_unknown;    // another server has it
     uint64_t message_bytes;
@@ -47,6 +48,13 @@ struct execution {
 
 void execution_release(struct execution *execution);
 void execution_copy(const struct execution *from, struct execution *ret); // copies deeply
+
+// A runner whose claim was answered, but not heard, claims again with the same key, and is known by it: what it brings
+// is execution_claim_mark of that key and of the epoch that it was given. So the key of an earlier claim says nothing.
+uint64_t execution_claim_mark(struct str key, uint64_t epoch); // `key` is not empty; never 0
+// The epoch of a runner that comes without one, with the key of its claim: that of the execution if it has claimed it
+// with this key and nobody has since, else 0.
+uint64_t execution_claimed_with(const struct execution *execution, struct str key);
 
 // Whether no other attempt follows by itself any more: it was decided, and `retried_as` names the one that does.
 bool execution_settled(const struct execution *execution);

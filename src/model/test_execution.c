@@ -195,6 +195,19 @@ static void a_copy_owns_its_strings(void **state)
     execution_release(&copy);
 }
 
+static void a_runner_is_known_by_the_key_of_the_last_claim(void **state)
+{
+    (void)state;
+    struct execution execution = {.epoch = 3, .claim_mark = execution_claim_mark(STR("k"), 3)};
+    assert_int_equal(execution_claimed_with(&execution, STR("k")), 3);
+    assert_int_equal(execution_claimed_with(&execution, STR("another")), 0);
+    assert_int_equal(execution_claimed_with(&execution, STR("")), 0);
+    execution.epoch = 4; // by one without a key, or at a server that keeps none
+    assert_int_equal(execution_claimed_with(&execution, STR("k")), 0);
+    const struct execution unclaimed = {0};
+    assert_int_equal(execution_claimed_with(&unclaimed, STR("k")), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -205,6 +218,7 @@ int main(void)
         cmocka_unit_test(duration_counts_on_while_it_runs_and_is_unknown_when_lost),
         cmocka_unit_test(it_is_settled_once_nobody_else_will_try_it),
         cmocka_unit_test(a_copy_owns_its_strings),
+        cmocka_unit_test(a_runner_is_known_by_the_key_of_the_last_claim),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

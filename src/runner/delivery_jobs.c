@@ -69,11 +69,11 @@ struct connect_job *connect_job_new(const struct delivery_options *options)
     job->path = make_path(options);
     job->registered = options->run->registered;
     job->existed = options->run->existed;
+    job->idempotency_header = xasprintf("Idempotency-Key: %s", options->run->producer);
     if (!job->registered) {
         bool has_time = options->run->started_ms > 0;
         job->body = make_body(options->run, has_time);
         job->timeless_body = has_time ? make_body(options->run, false) : NULL;
-        job->idempotency_header = xasprintf("Idempotency-Key: %s", options->run->producer);
     }
     return job;
 }
@@ -157,7 +157,7 @@ void connect_job_work(struct job *work)
     bool registers = !job->registered;
     if (registers && (job->err = register_run(job)) < 0)
         return;
-    job->err = client_ws_open(&job->server, job->path, &response, &job->ws);
+    job->err = client_ws_open(&job->server, job->path, job->idempotency_header, &response, &job->ws);
     note_reached(job, job->err, &response);
     if (job->err == 0)
         return;

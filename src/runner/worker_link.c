@@ -262,7 +262,7 @@ static void connect_work(struct job *job)
 {
     struct worker_connect *it = CONTAINER_OF(job, struct worker_connect, job);
     CLEANUP(client_response_release) struct client_response response = {0};
-    it->err = client_ws_open(&it->server, "/ws/workers", &response, &it->ws);
+    it->err = client_ws_open(&it->server, "/ws/workers", NULL, &response, &it->ws);
     if (it->err == 0)
         return;
     int err = response.status > 0 ? client_response_error(&response, &it->text) : 0;

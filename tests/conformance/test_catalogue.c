@@ -282,12 +282,14 @@ static void what_is_told_of_an_execution_is_kept(void **state)
     struct sql *sql = *state;
     int64_t row = make_execution(sql, make_account(sql, "a"), "one", NULL);
     static const struct {
-        const char *worker_id, *worker_hostname;
-    } claims[] = {{"w1", "h1"}, {"", "h2"}, {"w3", ""}, {"", ""}};
+        const char *worker_id, *worker_hostname, *key;
+    } claims[] = {{"w1", "h1", ""}, {"", "h2", "k"}, {"w3", "", ""}, {"", "", ""}};
     for (size_t i = 0; i < ARRAY_LEN(claims); i++) {
-        const struct store_claim claim = {
-            .row = row, .worker_id = str_of(claims[i].worker_id), .worker_hostname = str_of(claims[i].worker_hostname)};
-        assert_int_equal(CHANGE(sql, catalogue_execution_worker(sql, &claim)), 0);
+        const struct store_claim claim = {.row = row,
+                                          .worker_id = str_of(claims[i].worker_id),
+                                          .worker_hostname = str_of(claims[i].worker_hostname),
+                                          .key = str_of(claims[i].key)};
+        assert_int_equal(CHANGE(sql, catalogue_execution_claimed(sql, &claim, 7)), 0);
     }
     assert_int_equal(CHANGE(sql, catalogue_execution_pin(sql, row, true)), 0);
     assert_int_equal(CHANGE(sql, catalogue_execution_cancel(sql, row, STR("first"))), 0);
@@ -296,6 +298,7 @@ static void what_is_told_of_an_execution_is_kept(void **state)
     assert_int_equal(catalogue_execution_get(sql, row, &got), 0);
     assert_string_equal(got.worker_id, "w3");
     assert_string_equal(got.worker_hostname, "h2");
+    assert_int_equal(got.claim_mark, execution_claim_mark(STR("k"), 7));
     assert_string_equal(got.cancel_reason, "first");
     assert_true(got.pinned);
 }

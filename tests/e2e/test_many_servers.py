@@ -67,6 +67,21 @@ def test_followers_everywhere_see_what_comes_by_two_servers(cluster):
             assert [log["message"] for log in follower.logs(40)] == [f"line {i}" for i in range(40)]
 
 
+def test_a_runner_that_did_not_hear_that_it_has_the_run_goes_on_at_another_server(own_cluster, tmp_path):
+    here, there = (own_cluster.add("--lease-seconds", "3600") for _ in range(2))
+    ports = [here.port]
+    gate = Gate(lambda: ports)
+    cutter = gate.cut_at(b'"type":"ready"', answers=True)
+    cli = Cli(tmp_path / "home", url=gate.url, token=here.operator_key)
+    with cli.start("wrap", "--id", "unheard", "--", "seq", "3") as process:
+        eventually(lambda: cutter.done >= 1, "it was told")
+        ports[:] = [there.port]
+        gate.cut_at(None)
+        assert process.finish(60) == 0, process.err.data
+    assert there.api().get("/api/v1/executions/unheard/logs?format=raw").body == b"1\n2\n3\n"
+    gate.close()
+
+
 def test_a_stream_that_does_not_follow_ends_at_what_was_durable(cluster):
     here, there = cluster.servers
     execution_id = here.api().create()

@@ -8,6 +8,7 @@ import subprocess
 import pytest
 from support.api import eventually
 from support.cli import Cli
+from support.gate import Gate
 from support.jobs import fresh_id, output_of, python, shell, signalled
 from support.proxy import Proxy
 
@@ -23,6 +24,14 @@ def seen(api, job, count):
 def spools(home):
     folder = home / "state" / "runnel" / "spool"
     return sorted(entry.name for entry in folder.iterdir() if entry.is_dir()) if folder.exists() else []
+
+
+@pytest.fixture
+def gates():
+    made = []
+    yield lambda targets: made.append(Gate(targets)) or made[-1]
+    for gate in made:
+        gate.close()
 
 
 def test_a_server_that_is_away_at_start_gets_everything_once_it_is_back(servers, tmp_path):
@@ -94,6 +103,20 @@ def test_a_cut_connection_neither_loses_nor_doubles(server, api, tmp_path):
             process.close_stdin()
             assert process.finish(60) == 0
     assert output_of(api, job) == b"".join(b"%d.%d\n" % (i, j) for i in range(10) for j in range(50))
+
+
+def test_one_that_did_not_hear_that_it_has_the_run_goes_on_at_once(servers, tmp_path, gates):
+    server = servers("--lease-seconds", "3600")  # for which nobody else gets it
+    gate = gates(lambda: [server.port])
+    cutter = gate.cut_at(b'"type":"ready"', answers=True)
+    cli = Cli(tmp_path / "home", url=gate.url, token=server.operator_key)
+    job = fresh_id()
+    with cli.start("wrap", "--id", job, *shell("seq 1 1000")) as process:
+        eventually(lambda: cutter.done >= 2, "it was told twice")
+        gate.cut_at(None)
+        assert process.finish(60) == 0, process.err.data
+    assert output_of(server.api(), job) == b"".join(b"%d\n" % i for i in range(1, 1001))
+    assert server.api().get(f"/api/v1/executions/{job}").json()["status"] == "completed"
 
 
 ALL_200 = b"".join(b"%d\n" % i for i in range(200))

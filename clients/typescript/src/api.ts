@@ -6911,7 +6911,10 @@ export interface operations {
                 /** @description Shown as worker_hostname. */
                 worker?: string;
             };
-            header?: never;
+            header?: {
+                /** @description Names the claim of a runner that has no epoch yet. If ready was lost, the same key gets it again, until somebody else has claimed the execution. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 /** @description The execution_id. */
                 id: components["parameters"]["Id"];

@@ -144,15 +144,10 @@ static void keep_elsewhere(struct execution *execution, const struct api_limits 
 
 void executions_create(struct call *call)
 {
-    struct str key = http_header(call->request, STR("Idempotency-Key"));
-    struct str raw = http_body(call->request);
+    struct str key, raw = http_body(call->request);
 
-    if (!call_may_begin(call))
+    if (!call_may_begin(call) || !call_header_key(call, &key))
         return;
-    if (key.len > 255) {
-        call_fail(call, ERR_MALFORMED, "Idempotency-Key is longer than 255 bytes");
-        return;
-    }
     const char *problem = started_problem(call), *name = "started_at";
     if (!problem) {
         problem = source_problem(call);

@@ -132,14 +132,8 @@ static bool create_fill(struct create *it, struct call *call)
 
 void batches_create(struct call *call)
 {
-    struct str key = http_header(call->request, STR("Idempotency-Key")), raw = http_body(call->request);
-    if (!call_may_begin(call))
-        return;
-    if (key.len > 255) {
-        call_fail(call, ERR_MALFORMED, "Idempotency-Key is longer than 255 bytes");
-        return;
-    }
-    if (!batch_jobs_check(call))
+    struct str key, raw = http_body(call->request);
+    if (!call_may_begin(call) || !call_header_key(call, &key) || !batch_jobs_check(call))
         return;
     struct create *it = xcalloc(1, sizeof(*it));
     it->call = call;

@@ -124,12 +124,8 @@ bool logs_append_denied(struct call *call)
 
 void logs_append(struct call *call)
 {
-    struct str key = http_header(call->request, STR("Idempotency-Key"));
-    if (key.len > 255) {
-        call_fail(call, ERR_MALFORMED, "Idempotency-Key is longer than 255 bytes");
-        return;
-    }
-    if (logs_append_denied(call))
+    struct str key;
+    if (!call_header_key(call, &key) || logs_append_denied(call))
         return;
     struct append *append = xcalloc(1, sizeof(*append));
     append->call = call;

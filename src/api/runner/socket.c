@@ -177,6 +177,8 @@ void runner_socket(struct call *call)
 {
     struct runner_stream_options options = take_query(call);
 
+    if (!call_header_key(call, &options.key))
+        return;
     check_versions(call);
     http_on_abort(call->request, NULL, NULL);
     if (!ws_check_handshake(call->request)) {

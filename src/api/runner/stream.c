@@ -419,6 +419,7 @@ static void claim(struct runner_stream *stream)
         .node = hub_node(api->options.hub),
         .worker_id = str_of(stream->worker_id),
         .worker_hostname = str_of(stream->worker),
+        .key = str_of(stream->key),
     };
     store_submit(api->options.store, &stream->claim.op);
 }
@@ -441,6 +442,7 @@ struct runner_stream *runner_stream_new(const struct runner_stream_options *opti
     stream->options = *options;
     stream->starting = true;
     snprintf(stream->producer, sizeof(stream->producer), "%.*s", STR_ARGS(options->producer));
+    snprintf(stream->key, sizeof(stream->key), "%.*s", STR_ARGS(options->key));
     snprintf(stream->worker_id, sizeof(stream->worker_id), "%.*s", STR_ARGS(options->worker_id));
     snprintf(stream->worker, sizeof(stream->worker), "%.*s", STR_ARGS(options->worker));
     snprintf(stream->request_id, sizeof(stream->request_id), "%.*s", STR_ARGS(options->request_id));
@@ -452,6 +454,8 @@ void runner_stream_start(struct runner_stream *stream, const struct execution *e
     struct api *api = stream->options.api;
     uint64_t epoch = stream->options.epoch;
 
+    if (epoch == 0) // it may have claimed it already, and not have heard the answer
+        epoch = stream->options.epoch = execution_claimed_with(execution, str_of(stream->key));
     stream->row = execution->row;
     stream->account = execution->account;
     snprintf(stream->execution_id, sizeof(stream->execution_id), "%s", execution->execution_id);

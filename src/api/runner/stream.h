@@ -30,7 +30,8 @@ struct runner_stream_options {
     struct principal *principal; // must live until the stream was opened, refused or closed
     // On a socket that many streams share, each frame has it; 0: the socket is the stream's own.
     uint32_t number;
-    uint64_t epoch;   // 0: a new runner
+    uint64_t epoch;   // 0: a new runner, or one that brings its `key`
+    struct str key;   // of its claim, so that it can ask again; empty: none. Copied
     int64_t asked_ms; // when it has come, by the clock of its machine; 0: not told. See NODE_OVERTAKEN_MS
     struct str producer, worker_id, worker, request_id; // copied; `worker` is the name of its host
     struct intake_share *share;                         // for a socket that many streams share; may be NULL

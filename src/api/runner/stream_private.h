@@ -1,6 +1,7 @@
 // What the files of the runner's protocol share.
 #pragma once
 
+#include "api/call.h"
 #include "api/runner/stream.h"
 #include "api/streams.h"
 
@@ -17,7 +18,7 @@ struct runner_stream {
     struct store_producer producer_query;
     int64_t account, row;
     uint64_t epoch, holder, touched_ms;
-    char producer[STORE_PRODUCER_MAX + 1], worker_id[256], worker[256];
+    char producer[STORE_PRODUCER_MAX + 1], worker_id[256], worker[256], key[CALL_HEADER_KEY_MAX + 1];
     char execution_id[ID_EXECUTION_MAX + 1], request_id[129], cancel_reason[64];
     bool reconnected, starting, completing, completed, closed;
 };

@@ -31,7 +31,8 @@ static void answer_producer(struct store_producer *query, uint64_t next)
 // --- The runner's end
 
 // As far as the store has said who it is and what it is about.
-static void arrives(struct fixture *it, struct peer *peer, const struct key *key, uint64_t epoch)
+static void arrives_with(struct fixture *it, struct peer *peer, const struct key *key, uint64_t epoch,
+                         const char *header)
 {
     char request[1024], query[64] = "";
     if (epoch)
@@ -39,13 +40,18 @@ static void arrives(struct fixture *it, struct peer *peer, const struct key *key
     snprintf(request, sizeof(request),
              "GET /ws/runner/executions/e/stream%s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n"
              "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-             "Sec-WebSocket-Version: 13\r\n\r\n",
-             query, key->secret);
+             "Sec-WebSocket-Version: 13\r\n%s\r\n",
+             query, key->secret, header);
     house_connect(&it->house, peer);
     peer_send_text(peer, request);
     answer_key(it, key);
     stub_answer(take(it, STORE_KEY_USED), 0);
     answer_execution(it);
+}
+
+static void arrives(struct fixture *it, struct peer *peer, const struct key *key, uint64_t epoch)
+{
+    arrives_with(it, peer, key, epoch, "");
 }
 
 static void becomes_the_runner(struct fixture *it, struct peer *peer)
@@ -275,6 +281,40 @@ static void a_second_runner_of_what_another_server_holds_is_told_so(void **state
     peer_close(&peer);
 }
 
+static void one_that_did_not_hear_its_epoch_comes_back_by_the_key_of_its_claim(void **state)
+{
+    struct fixture *it = *state;
+    struct peer other, peer;
+    it->epoch = 3;
+    it->claim_mark = execution_claim_mark(STR("k"), 3);
+    struct key key = key_new(it), own = key_new(it);
+    arrives_with(it, &other, &key, 0, "Idempotency-Key: another\r\n");
+    struct store_lease *look = TAKE(it, STORE_LEASE, store_lease);
+    peer_wait_text(&other, "\"code\":\"held\"");
+    stub_answer(&look->op, ERR_HELD);
+    commit_something(it); // so that it is looked for anew
+    arrives_with(it, &peer, &own, 0, "Idempotency-Key: k\r\n");
+    answer_return(it, 3, 0);
+    answer_producer(TAKE(it, STORE_PRODUCER, store_producer), 0);
+    peer_wait_text(&peer, "\"epoch\":3");
+    peer_close(&other);
+    peer_close(&peer);
+}
+
+static void a_key_that_is_too_long_is_refused(void **state)
+{
+    struct fixture *it = *state;
+    struct peer peer;
+    struct key key = key_new(it);
+    char header[300];
+    memset(header, 'k', sizeof(header));
+    memcpy(header, "Idempotency-Key: ", 17);
+    memcpy(header + 17 + 256, "\r\n", 3);
+    arrives_with(it, &peer, &key, 0, header);
+    peer_wait_text(&peer, "Idempotency-Key is longer than 255 bytes");
+    peer_close(&peer);
+}
+
 static void the_runner_of_a_log_that_was_sealed_over_its_head_is_ended(void **state)
 {
     struct fixture *it = *state;
@@ -301,6 +341,8 @@ int main(void)
         TEST(a_runner_whose_lease_another_server_has_by_a_newer_epoch_is_fenced),
         TEST(a_runner_of_a_server_that_was_fenced_is_to_come_again),
         TEST(a_second_runner_of_what_another_server_holds_is_told_so),
+        TEST(one_that_did_not_hear_its_epoch_comes_back_by_the_key_of_its_claim),
+        TEST(a_key_that_is_too_long_is_refused),
         TEST(the_runner_of_a_log_that_was_sealed_over_its_head_is_ended),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -120,12 +120,9 @@ static bool take_run(struct making *it)
 static bool take_key(struct making *it)
 {
     struct call *call = it->call;
-    struct str header = http_header(call->request, STR("Idempotency-Key"));
-    struct str member = call_member(call, "idempotencyKey").text;
-    if (header.len > 255) {
-        call_fail(call, ERR_MALFORMED, "Idempotency-Key is longer than 255 bytes");
+    struct str header, member = call_member(call, "idempotencyKey").text;
+    if (!call_header_key(call, &header))
         return false;
-    }
     if (header.len > 0 && member.len > 0 && !str_eq(header, member))
         return refuse(call, "idempotencyKey", "differs from the header Idempotency-Key");
     json_t *asked = json_copy(call->body);

@@ -109,13 +109,11 @@ static void answered(struct store_op *op)
 static bool take_key(struct answering *it)
 {
     struct call *call = it->call;
-    struct str key = http_header(call->request, STR("Idempotency-Key"));
+    struct str key;
     char whole[CALL_KEY_MAX], hex[65];
     uint8_t hash[32];
-    if (key.len > 255) {
-        call_fail(call, ERR_MALFORMED, "Idempotency-Key is longer than 255 bytes");
+    if (!call_header_key(call, &key))
         return false;
-    }
     if (key.len == 0)
         return true;
     struct str scoped = call_idempotency_key(call, key, whole);

@@ -159,12 +159,8 @@ static bool take_owner(struct call *call, struct workflow *workflow)
 
 void workflows_create(struct call *call)
 {
-    struct str key = http_header(call->request, STR("Idempotency-Key")), raw = http_body(call->request);
-    if (key.len > 255) {
-        call_fail(call, ERR_MALFORMED, "Idempotency-Key is longer than 255 bytes");
-        return;
-    }
-    if (!workflow_check_graph(call) || !workflow_check_job(call))
+    struct str key, raw = http_body(call->request);
+    if (!call_header_key(call, &key) || !workflow_check_graph(call) || !workflow_check_job(call))
         return;
     struct create *it = xcalloc(1, sizeof(*it));
     struct workflow *workflow = &it->create.workflow;

@@ -58,7 +58,8 @@ static int execution_from_row(const struct sql_statement *row, struct execution 
     ret->name = sql_dup(row, 39);
     ret->to_fetch = sql_i64(row, 40) != 0;
     ret->digest_unknown = sql_u64(row, 41) < ret->next_sequence; // the row is behind
-    job_view_from_row(row, 42, &ret->job);
+    ret->claim_mark = sql_u64(row, 42);
+    job_view_from_row(row, 43, &ret->job);
     return 0;
 }
 
@@ -242,13 +243,17 @@ static int run_for(struct sql *sql, enum catalogue_statement id, int64_t row)
     return sql_run(statement, NULL);
 }
 
-int catalogue_execution_worker(struct sql *sql, const struct store_claim *claim)
+int catalogue_execution_claimed(struct sql *sql, const struct store_claim *claim, uint64_t epoch)
 {
     const struct str *const texts[] = {&claim->worker_id, &claim->worker_hostname};
-    struct sql_statement *set = sql_statement(sql, CATALOGUE_EXECUTION_WORKER);
+    struct sql_statement *set = sql_statement(sql, CATALOGUE_EXECUTION_CLAIMED);
     sql_bind_i64(set, 1, claim->row);
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         sql_bind_text(set, 2 + (int)i, texts[i]->len > 0 ? *texts[i] : (struct str){0});
+    if (claim->key.len > 0)
+        sql_bind_u64(set, 4, execution_claim_mark(claim->key, epoch));
+    else
+        sql_bind_null(set, 4, SQL_INTEGER);
     return sql_run(set, NULL);
 }
 

@@ -202,7 +202,7 @@ int catalogue_job_claimed(struct sql *sql, int64_t row, struct str worker_id, st
     struct retry_rule rule;
     unsigned tries;
     const struct store_claim claim = {.row = row, .worker_id = worker_id, .worker_hostname = hostname};
-    int err = catalogue_execution_worker(sql, &claim);
+    int err = catalogue_execution_claimed(sql, &claim, 0);
     if (err == 0)
         err = rule_load(sql, row, &rule, &tries);
     *ret_retry_on_lost = err == 0 && retry_after_lost(&rule, tries);

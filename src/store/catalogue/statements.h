@@ -104,7 +104,7 @@
     "r.details, r.result, e.artifacts, e.artifact_bytes, e.cut_digest, e.log_records, e.log_bytes, "          \
     "CASE WHEN j.execution IS NOT NULL AND length(d.spec) < 262144 THEN {image} END, "                        \
     "CASE WHEN length(d.spec) < 262144 THEN {args} END, CASE WHEN length(d.spec) < 262144 THEN {name} "       \
-    "END, e.to_fetch, e.next_sequence, " JOB_VIEW_COLUMNS
+    "END, e.to_fetch, e.next_sequence, e.claim, " JOB_VIEW_COLUMNS
 
 #define EXECUTION_TABLES                                                                                     \
     " FROM executions e LEFT JOIN documents d ON d.execution = e.id LEFT JOIN jobs j ON j.execution = e.id " \
@@ -134,8 +134,8 @@
       "?10, ?11, ?12, ?13, ?14, "                                                                                      \
       "?15, ?16, ?17, ?18, ?19, ?20, ?21) "                                                                            \
       "ON CONFLICT DO NOTHING {new_id}")                                                                               \
-    X(EXECUTION_WORKER, "UPDATE executions SET worker_id = coalesce(?2, worker_id), "                                  \
-                        "worker_hostname = coalesce(?3, worker_hostname) WHERE id = ?1")                               \
+    X(EXECUTION_CLAIMED, "UPDATE executions SET worker_id = coalesce(?2, worker_id), "                                 \
+                         "worker_hostname = coalesce(?3, worker_hostname), claim = coalesce(?4, claim) WHERE id = ?1") \
     X(EXECUTION_OUTCOME,                                                                                               \
       "UPDATE executions SET status = ?2, sealed = ?3, exit_code = ?4, epoch = ?5, started_ms = ?6, "                  \
       "completed_ms = ?7, sealed_ms = ?8, next_sequence = ?9, digest = ?10, message_bytes = ?11{journal_closed} "      \

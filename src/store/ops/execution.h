@@ -45,6 +45,7 @@ struct store_claim {
     int64_t row;
     int64_t node;                          // the node that gets the lease; 0: no node
     struct str worker_id, worker_hostname; // empty: unchanged
+    struct str key;                        // of the claim (execution_claim_mark); empty: none
     struct execution ret_execution;
     // Errors: ERR_SEALED, ERR_EXPIRED, ERR_BAD_TRANSITION (terminal), ERR_NODE_FENCED. ERR_HELD: a runner holds it
     // through another node that is alive.

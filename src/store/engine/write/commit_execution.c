@@ -137,7 +137,7 @@ int commit_claim(struct transaction *tx, struct store_op *op)
     err = claim_apply(tx, claim, head);
     if (err < 0)
         return commit_refuse(op, err);
-    if (claim->worker_id.len > 0 || claim->worker_hostname.len > 0)
-        err = catalogue_execution_worker(tx->session.sql, claim);
+    if (claim->worker_id.len > 0 || claim->worker_hostname.len > 0 || claim->key.len > 0)
+        err = catalogue_execution_claimed(tx->session.sql, claim, head_outcome(head).epoch);
     return err < 0 ? err : execution_load_changed(tx, head, &claim->ret_execution);
 }
