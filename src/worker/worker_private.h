@@ -116,6 +116,11 @@ struct worker_job {
     struct timer *sync_timer, *end_timer, *settle_timer;
 };
 
+static inline const struct logger *worker_job_logger(const struct worker_job *job)
+{
+    return job->worker->options.logger;
+}
+
 // --- worker_job.c
 // For a folder that has job.json. Returns NULL if it cannot be opened. `control_fd` as in spawner_ask; taken over.
 struct worker_job *worker_job_new(struct worker *worker, const char *id, uint64_t epoch, bool retry_on_lost);
@@ -129,6 +134,31 @@ void worker_job_spawned(struct worker_job *job, int control_fd);
 // For a job of an earlier worker: asks its runner, or delivers what is left. Returns false if nothing of it was ever
 // run.
 bool worker_job_found(struct worker_job *job);
+
+// --- worker_job_delivery.c
+// Delivers what is in the spool and what comes; asks job->outputs to give up, and the runner to end, when the server
+// says so. The log must still be completed: worker_job_complete.
+void worker_job_deliver(struct worker_job *job);
+// Looks at what is new in the spool and tells the runner; when the delivery has ended, worker_job_settle. `soon`: from
+// the loop.
+void worker_job_turn(struct worker_job *job);
+void worker_job_turn_soon(struct worker_job *job);
+
+// --- worker_job_gone.c
+// The runner has gone, and the spool is ours: saves how the job ended, delivers the rest and completes the log. May end
+// the job.
+void worker_job_gone(struct worker_job *job);
+// After a while: makes durable, in the pool, what the server has not taken; after a power failure tries again to
+// deliver it.
+void worker_job_sync(struct worker_job *job);
+
+// --- worker_job_end.c
+// Its runner may have another job before this one's log is delivered, and then has another folder.
+void worker_job_give_up_folder(struct worker_job *job);
+// Deletes the folder when the server has everything, or the execution has gone: what was purged is purged everywhere.
+// If the server will never take the log for another reason, the log stays, without the files that the job made. Ends
+// the job then, as soon as nobody reads there; otherwise does nothing.
+void worker_job_settle(struct worker_job *job);
 void worker_job_end(struct worker_job *job); // forgets it; its runner goes on. May take until the pool is done with it
 // At the worker's end: the first is called before the socket is freed, the second after the pool.
 void worker_job_detach(struct worker_job *job);
