@@ -9,6 +9,7 @@ import pytest
 from support.api import eventually
 from support.containers import House
 from support.engine import IMAGE, NoEngine
+from support.files import files_beneath
 from support.registry import PASSWORD, USER, Registry
 
 LANDLOCK_CREATE_RULESET = 444  # its number on every machine
@@ -60,8 +61,8 @@ def refusal(house, image):
 
 def files_with(folder, needles):
     found = []
-    for path in folder.rglob("*"):
-        if path.is_file() and any(needle in path.read_bytes() for needle in needles):
+    for path in files_beneath(folder):
+        if any(needle in path.read_bytes() for needle in needles):
             found.append(path)
     return found
 

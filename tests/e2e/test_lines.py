@@ -153,9 +153,11 @@ def test_one_line_that_takes_all_steps_is_an_error_that_says_so(servers):
     assert answer.status == 422 and "steps" in answer.json()["error"]["message"]
 
 
-def test_chunks_that_are_passed_over_hold_nothing_that_is_looked_for(server, api):
+def test_chunks_that_are_passed_over_hold_nothing_that_is_looked_for(servers):
     """Of a long log most chunks are known to lack what is looked for; a line over the border of two is found all
     the same."""
+    server = servers()
+    api = server.api()
     execution_id = api.create()
     lines = [f"worker-{i % 7} processed item {i * 2654435761 % 2**32:08x} in {i % 250} ms" for i in range(40000)]
     rare = {123: "the first rare word", 20000: "another rareness", 39999: "and a RARE end"}

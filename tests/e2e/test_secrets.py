@@ -4,12 +4,12 @@ import base64
 import json
 import os
 import signal
-import pathlib
 import urllib.parse
 
 import pytest
 from support.api import eventually
 from support.cli import Cli
+from support.files import files_beneath
 from support.jobs import fresh_id, shell
 from support.process import BIN
 from support.terminal import Terminal
@@ -53,9 +53,9 @@ def kept(jobs_server):
 def holders(folder, *needles):
     """Files beneath the folder that hold one of the texts."""
     found = []
-    for path in pathlib.Path(folder).rglob("*"):
+    for path in files_beneath(folder):
         try:
-            content = path.read_bytes() if path.is_file() else b""
+            content = path.read_bytes()
         except OSError:  # gone meanwhile
             continue
         found += [path for needle in needles if needle.encode() in content]

@@ -3,6 +3,7 @@ an upload half-way."""
 
 import hashlib
 import os
+import pathlib
 import signal
 import socket
 import threading
@@ -10,6 +11,12 @@ import threading
 from .api import eventually
 
 UPLOADS = (b"PUT /api/v1/blobs/", b"POST /api/v1/blobs ")  # of one content; of many small ones
+
+
+def files_beneath(folder):
+    """Of one in which things come and go meanwhile."""
+    for at, _, names in os.walk(folder):
+        yield from (path for name in names if (path := pathlib.Path(at, name)).is_file())
 
 
 def sha256(data):

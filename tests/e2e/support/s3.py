@@ -14,6 +14,7 @@ import tempfile
 import pytest
 
 from . import DEADLINE
+from .files import files_beneath
 from .npm import NPM
 from .process import Process
 
@@ -115,7 +116,7 @@ def kept(server, folder="."):
     if WANTED:
         found = shared().files(prefix_of(server.root))
         return sorted(path for key, path in found.items() if folder == "." or key.startswith(f"{folder}/"))
-    return sorted(path for path in (server.data / "blobs" / folder).rglob("*") if path.is_file())
+    return sorted(files_beneath(server.data / "blobs" / folder))
 
 
 def flags_of(root, flags):
