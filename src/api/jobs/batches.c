@@ -215,7 +215,7 @@ static void list_done(struct store_op *op)
         for (size_t i = 0; i < it->list.ret_count; i++)
             batch_add_status(&json, NULL, &it->list.ret_batches[i], call->api->limits->currency, NULL, clock_real_ms());
         json_close(&json);
-        add_next_cursor(&json, call, it->list.ret_next_row);
+        add_next_place(&json, call, &it->list.ret_next);
         json_close(&json);
         call_answer(call, 200, &json);
     }
@@ -235,7 +235,7 @@ void batches_list(struct call *call)
         .owner = str_of(it->owner),
         .limit = (unsigned)call_param(call, "limit").number,
     };
-    if (!cursor_take(call, call_param(call, "cursor").text, &it->list.before_row)) {
+    if (!cursor_take_place(call, call_param(call, "cursor").text, &it->list.before)) {
         free(it);
         return;
     }

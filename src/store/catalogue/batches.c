@@ -325,5 +325,6 @@ int catalogue_batch_list(struct sql *sql, struct store_batch_list *list)
         list->ret_count += err == 0;
     }
     list->ret_next_row = count > limit ? rows[limit - 1] : 0;
+    list->ret_before.rows[0] = list->before_row > 0 ? list->before_row : count > 0 ? rows[0] + 1 : LIST_PLACE_END;
     return err;
 }

@@ -83,12 +83,20 @@ struct store_batch_get {
 struct store_batch_list { // newest first
     struct store_op op;
     int64_t account;
-    struct str owner;   // empty: any
-    int64_t before_row; // page cursor; 0: from the newest
-    unsigned limit;     // at most BATCH_LIST_MAX; 0 means that
+    struct str owner; // empty: any
+    // Places, as those of struct store_list.
+    union {
+        int64_t before_row;
+        struct list_place before;
+    };
+    unsigned limit; // at most BATCH_LIST_MAX; 0 means that
     struct batch *ret_batches;
     size_t ret_count;
-    int64_t ret_next_row; // 0: there are no more
+    union {
+        int64_t ret_next_row; // 0: there are no more
+        struct list_place ret_next;
+    };
+    struct list_place ret_before;
 };
 
 #define BATCH_FAILURES_MAX 32

@@ -1,6 +1,5 @@
 // What all of the stores are asked for, as one answer. If one of them cannot answer there is none: nothing may be
 // missing silently.
-#include "store/catalogue/catalogue.h"
 #include "store/shards/shards_private.h"
 
 static struct task *ask_all(struct shards *shards, struct store_op *op)
@@ -11,7 +10,7 @@ static struct task *ask_all(struct shards *shards, struct store_op *op)
     return task;
 }
 
-// --- One execution by its identifier
+// --- One execution or batch by its identifier
 
 static void got_rest(struct task *task)
 {
@@ -42,130 +41,33 @@ static void got_first(struct task *task)
     task_forget(task);
     for (unsigned i = 0; i < task->shards->count; i++)
         if (&task->shards->members[i] != asked)
-            task_part(task, &task->shards->members[i], STORE_GET, task->op);
+            task_part(task, &task->shards->members[i], task->op->kind, task->op);
     task_go(task, got_rest);
 }
 
 // Where it would be made now is asked first, which is where most are.
-void go_get(struct shards *shards, struct store_op *op)
+static void get(struct shards *shards, struct store_op *op, int64_t account, struct str id)
 {
-    struct store_get *get = CONTAINER_OF(op, struct store_get, op);
     struct task *task = task_new(shards, op);
-    get->ret_execution = (struct execution){0};
-    task_part(task, member_for(shards, get->account, get->execution_id), STORE_GET, op);
+    task_part(task, member_for(shards, account, id), op->kind, op);
     task_go(task, got_first);
 }
 
-// --- Lists
-
-static bool is_begun(const struct list_place *place)
+void go_get(struct shards *shards, struct store_op *op)
 {
-    bool begun = false;
-    for (size_t i = 0; i < STORE_SHARDS_MAX; i++)
-        begun = begun || place->rows[i] != 0;
-    return begun;
+    struct store_get *query = CONTAINER_OF(op, struct store_get, op);
+    query->ret_execution = (struct execution){0};
+    get(shards, op, query->account, query->execution_id);
 }
 
-struct merging { // the lists of the parts
-    const struct task *task;
-    struct store_list *list;
-    size_t taken[STORE_SHARDS_MAX]; // by part
-};
-
-static const struct execution *head_of(const struct merging *it, unsigned i)
+void go_batch_get(struct shards *shards, struct store_op *op)
 {
-    const struct store_list *list = PART(it->task->parts[i], store_list);
-    return it->taken[i] < list->ret_count ? &list->ret_executions[it->taken[i]] : NULL;
-}
-
-// The newest that is left. False if there is none, or if another store may have a newer one behind what it gave.
-static bool next_part(const struct merging *it, unsigned *ret)
-{
-    const struct execution *newest = NULL;
-    for (unsigned i = 0; i < it->task->count; i++) {
-        const struct execution *head = head_of(it, i);
-        if (!head && PART(it->task->parts[i], store_list)->ret_next_row != 0)
-            return false;
-        if (head && (!newest || head->created_ms > newest->created_ms)) {
-            newest = head;
-            *ret = i;
-        }
-    }
-    return newest != NULL;
-}
-
-static void take(struct merging *it, unsigned i)
-{
-    const struct part *part = it->task->parts[i];
-    struct execution *taken = &PART(it->task->parts[i], store_list)->ret_executions[it->taken[i]++];
-    struct execution *given = &it->list->ret_executions[it->list->ret_count++];
-    *given = *taken;
-    given->row = row_outside(part->member, taken->row);
-    *taken = (struct execution){.row = taken->row}; // set_places looks at it
-}
-
-// Each store goes on behind what was taken of it; one of which nothing was taken, where it began.
-static void set_places(struct merging *it)
-{
-    struct list_place *next = &it->list->ret_next, *began = &it->list->ret_before;
-    bool more = false;
-    for (size_t i = 0; i < STORE_SHARDS_MAX; i++)
-        next->rows[i] = began->rows[i] = i < it->task->shards->count ? LIST_PLACE_END : 0;
-    for (unsigned i = 0; i < it->task->count; i++) {
-        const struct store_list *list = PART(it->task->parts[i], store_list);
-        unsigned number = it->task->parts[i]->member->number;
-        bool left = head_of(it, i) || list->ret_next_row != 0;
-        began->rows[number] = list->ret_before.rows[0];
-        if (left)
-            next->rows[number] =
-                it->taken[i] > 0 ? list->ret_executions[it->taken[i] - 1].row : list->ret_before.rows[0];
-        more = more || left;
-    }
-    if (!more)
-        *next = (struct list_place){0};
-}
-
-static void listed(struct task *task)
-{
-    struct store_list *list = TASK(task, store_list);
-    struct merging it = {.task = task, .list = list};
-    unsigned limit = list->limit > 0 ? MIN(list->limit, CATALOGUE_LIST_MAX) : CATALOGUE_LIST_MAX, from = 0;
-    int err = task_error(task);
-    list->ret_count = 0;
-    list->ret_total = 0;
-    if (err < 0) {
-        task_end(task, err);
-        return;
-    }
-    size_t room = 0;
-    for (unsigned i = 0; i < task->count; i++) {
-        room += PART(task->parts[i], store_list)->ret_count;
-        list->ret_total += PART(task->parts[i], store_list)->ret_total;
-    }
-    list->ret_executions = xcalloc(MIN(room, (size_t)limit) + 1, sizeof(*list->ret_executions));
-    while (list->ret_count < limit && next_part(&it, &from))
-        take(&it, from);
-    set_places(&it);
-    task_end(task, 0);
-}
-
-// A store that is not in the place came after the list had begun: what it has is newer.
-void go_list(struct shards *shards, struct store_op *op)
-{
-    struct store_list *list = CONTAINER_OF(op, struct store_list, op);
-    struct task *task = task_new(shards, op);
-    bool begun = is_begun(&list->before);
-    list->ret_executions = NULL;
-    list->ret_count = 0;
-    for (unsigned i = 0; i < shards->count; i++) {
-        int64_t before = list->before.rows[i];
-        bool over = begun && before <= 0;
-        if (over && list->count_max == 0)
-            continue;
-        struct store_list *asked = PART(task_part(task, &shards->members[i], STORE_LIST, op), store_list);
-        asked->before = (struct list_place){.rows = {over ? 1 : before}}; // 1: only the total
-    }
-    task_go(task, listed);
+    struct store_batch_get *query = CONTAINER_OF(op, struct store_batch_get, op);
+    query->ret_batch = (struct batch){0};
+    if (query->row != 0)
+        go_by_row(shards, op);
+    else
+        get(shards, op, query->account, query->batch_id);
 }
 
 // --- Counts
@@ -174,9 +76,11 @@ void go_list(struct shards *shards, struct store_op *op)
 static void counted(struct task *task)
 {
     struct store_count_open *count = TASK(task, store_count_open);
-    count->ret_count = 0;
-    for (unsigned i = 0; i < task->count; i++)
+    count->ret_count = count->ret_queued = 0;
+    for (unsigned i = 0; i < task->count; i++) {
         count->ret_count += PART(task->parts[i], store_count_open)->ret_count;
+        count->ret_queued += PART(task->parts[i], store_count_open)->ret_queued;
+    }
     task_end(task, part_op(task->parts[0])->err);
 }
 

@@ -60,7 +60,9 @@ typedef void shards_route_fn(struct shards *shards, struct store_op *op);
 struct shards_route {
     shards_route_fn *go;
     // Offsets of the members that are rows of executions, or of what lies with them; they end with 0.
-    size_t rows[4];
+    size_t rows[6];
+    // Rows in what it gives beyond these; may be NULL.
+    void (*outward)(const struct member *member, struct store_op *op);
 };
 extern const struct shards_route shards_routes[STORE_OP_KINDS];
 
@@ -117,17 +119,24 @@ void refuse(struct store_op *op, int err); // answers it
 void member_probe(struct member *member);
 
 // --- The ways
-shards_route_fn go_home, go_by_row;                                            // task.c
-shards_route_fn go_get, go_list, go_count_open, go_waits_due, go_cold_backlog; // ask_all.c
-shards_route_fn go_cold_known, go_blobs_known, go_blobs_unused;                // ask_all.c
-shards_route_fn go_walk;                                                       // walk.c
-shards_route_fn go_look, go_mirror_advance, go_cold_swap;                      // scatter.c
-shards_route_fn go_lease;                                                      // leases.c
-shards_route_fn go_create;                                                     // create.c
-shards_route_fn go_account;                                                    // accounts.c
-shards_route_fn go_node_start, go_node_beat, go_lease_adopt;                   // nodes.c
-shards_route_fn go_artifact_put, go_blob_drop;                                 // artifacts.c
-shards_route_fn go_backup;                                                     // backup.c
+shards_route_fn go_home, go_by_row;                                          // task.c
+shards_route_fn go_get, go_batch_get, go_count_open, go_waits_due;           // ask_all.c
+shards_route_fn go_cold_backlog;                                             // ask_all.c
+shards_route_fn go_cold_known, go_blobs_known, go_blobs_unused;              // ask_all.c
+shards_route_fn go_list;                                                     // lists.c
+shards_route_fn go_jobs_ready, go_job_lines, go_jobs_claimed, go_job_settle; // jobs.c
+shards_route_fn go_walk;                                                     // walk.c
+shards_route_fn go_look, go_mirror_advance, go_cold_swap;                    // scatter.c
+shards_route_fn go_lease;                                                    // leases.c
+shards_route_fn go_create;                                                   // create.c
+shards_route_fn go_account;                                                  // accounts.c
+shards_route_fn go_node_start, go_node_beat, go_lease_adopt;                 // nodes.c
+shards_route_fn go_artifact_put, go_blob_drop;                               // artifacts.c
+shards_route_fn go_backup;                                                   // backup.c
+
+// --- jobs.c: see struct shards_route
+void batch_change_outward(const struct member *member, struct store_op *op);
+void batch_failures_outward(const struct member *member, struct store_op *op);
 
 // --- create.c: where an execution of this identifier, or idempotency key, lies if no store was added since
 struct member *member_for(struct shards *shards, int64_t account, struct str name);

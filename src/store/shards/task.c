@@ -35,6 +35,8 @@ static void rows_outward(struct part *part)
     const struct shards_route *route = route_of(part);
     for (size_t i = 0; i < ARRAY_LEN(route->rows) && route->rows[i] > 0; i++)
         *row_at(part, route->rows[i]) = row_outside(part->member, *row_at(part, route->rows[i]));
+    if (route->outward)
+        route->outward(part->member, part_op(part));
 }
 
 // Rows are as they are seen outside before the caller's operation has them, as it may be looked at meanwhile.
