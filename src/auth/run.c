@@ -1,10 +1,12 @@
-// Run tokens: 6 bytes of the account, 6 of the execution's row, 4 of the epoch, little-endian, and 16 of the MAC.
+// Run tokens: 5 bytes of the account, 1 of the number of the store (store/shards/) that has the execution, 6 of its row
+// there, 4 of the epoch, little-endian, and 16 of the MAC.
 #include "auth/auth_private.h"
 #include "util/id.h"
 
 #include <assert.h>
 
 #define ACCOUNT_AT 0
+#define STORE_AT   5
 #define ROW_AT     6
 #define EPOCH_AT   12
 #define MAC_AT     16
@@ -42,9 +44,11 @@ static void mac(const struct store *store, const uint8_t token[TOKEN_LEN], struc
 void run_token_make(const struct store *store, const struct run_name *run, char out_token[API_KEY_LEN + 1])
 {
     uint8_t token[TOKEN_LEN];
-    assert((uint64_t)run->account >> 48 == 0 && (uint64_t)run->row >> 48 == 0 && run->epoch >> 32 == 0);
-    put(token + ACCOUNT_AT, (uint64_t)run->account, 6);
-    put(token + ROW_AT, (uint64_t)run->row, 6);
+    uint64_t row = (uint64_t)run->row;
+    assert((uint64_t)run->account >> 40 == 0 && row >> (STORE_SHARD_SHIFT + 8) == 0 && run->epoch >> 32 == 0);
+    put(token + ACCOUNT_AT, (uint64_t)run->account, 5);
+    put(token + STORE_AT, row >> STORE_SHARD_SHIFT, 1);
+    put(token + ROW_AT, row, 6);
     put(token + EPOCH_AT, run->epoch, 4);
     mac(store, token, run->execution_id, token + MAC_AT);
     secret_write(RUN_TOKEN_PREFIX, token, out_token);
@@ -53,8 +57,8 @@ void run_token_make(const struct store *store, const struct run_name *run, char 
 struct run_name run_token_name(const uint8_t token[32])
 {
     return (struct run_name){
-        .account = (int64_t)get(token + ACCOUNT_AT, 6),
-        .row = (int64_t)get(token + ROW_AT, 6),
+        .account = (int64_t)get(token + ACCOUNT_AT, 5),
+        .row = (int64_t)(get(token + STORE_AT, 1) << STORE_SHARD_SHIFT | get(token + ROW_AT, 6)),
         .epoch = get(token + EPOCH_AT, 4),
     };
 }

@@ -69,7 +69,8 @@ static void a_run_token_says_what_it_is_for_and_cannot_be_changed(void **state)
 {
     (void)state;
     struct store store = {.secret = {1, 2, 3}}, other = {.secret = {1, 2, 4}};
-    const struct run_name run = {.account = 0x123456789abc, .row = 7, .epoch = 3, .execution_id = STR("exec_a")};
+    const struct run_name run = {
+        .account = 0x123456789a, .row = (int64_t)5 << STORE_SHARD_SHIFT | 7, .epoch = 3, .execution_id = STR("exec_a")};
     char text[API_KEY_LEN + 1], again[API_KEY_LEN + 1];
     uint8_t token[32];
     run_token_make(&store, &run, text);

@@ -21,7 +21,8 @@ struct message {
     struct dispatch *dispatch;
     enum message_kind kind;
     struct worker_session *session; // a reference; NULL for MESSAGE_CHANGES
-    bool ready, unsettled;          // for MESSAGE_CHANGES
+    // For MESSAGE_CHANGES; `whole`: something may have been missed.
+    bool ready, unsettled, whole;
     char *execution_id, *reason;
     uint64_t epoch;
     size_t count;
@@ -59,17 +60,19 @@ static bool is_over(const struct store_change *change)
 void dispatch_watch(struct dispatch *dispatch, const struct store_change *changes, size_t count)
 {
     size_t over_count = 0;
-    bool ready = false, unsettled = false;
+    bool ready = false, unsettled = false, missed = false;
     for (size_t i = 0; i < count; i++) {
         over_count += is_over(&changes[i]);
         ready |= changes[i].ready || changes[i].missed;
         unsettled |= changes[i].unsettled && !changes[i].elsewhere; // that server settles it
+        missed |= changes[i].missed;
     }
-    if (over_count == 0 && !ready && !unsettled)
+    if (over_count == 0 && !ready && !unsettled && !missed)
         return;
     struct message *message = message_new(dispatch, MESSAGE_CHANGES, NULL, over_count);
     message->ready = ready;
-    message->unsettled = unsettled;
+    message->unsettled = unsettled || missed;
+    message->whole = missed;
     for (size_t i = 0; i < count; i++)
         if (is_over(&changes[i]))
             message->rows[message->count++] = changes[i].row;
@@ -85,7 +88,8 @@ void dispatch_nudge(struct dispatch *dispatch)
 
 // --- Settling
 
-static void settle(struct dispatch *dispatch);
+// `whole`: see struct store_job_settle.
+static void settle(struct dispatch *dispatch, bool whole);
 
 static void settle_done(struct store_op *op)
 {
@@ -102,23 +106,26 @@ static void settle_done(struct store_op *op)
     if (due_ms > 0 && !dispatch->stopping)
         timer_start(dispatch->due, (uint64_t)MAX(due_ms - clock_real_ms(), (int64_t)0));
     if (more || dispatch->settle_again)
-        settle(dispatch);
+        settle(dispatch, false);
 }
 
-static void settle(struct dispatch *dispatch)
+static void settle(struct dispatch *dispatch, bool whole)
 {
     dispatch->settle_again = dispatch->settle_busy;
+    dispatch->settle_whole = dispatch->settle_whole || whole;
     if (dispatch->settle_busy || dispatch->stopping)
         return;
     dispatch->settle_busy = true;
     dispatch->settle = (struct store_job_settle){
-        .op = {.kind = STORE_JOB_SETTLE, .reply_to = dispatch->options.loop, .done = settle_done}};
+        .op = {.kind = STORE_JOB_SETTLE, .reply_to = dispatch->options.loop, .done = settle_done},
+        .whole = dispatch->settle_whole};
+    dispatch->settle_whole = false;
     store_submit(dispatch->options.store, &dispatch->settle.op);
 }
 
 static void due(void *arg)
 {
-    settle(arg);
+    settle(arg, false);
 }
 
 static void message_apply(struct dispatch *dispatch, const struct message *message)
@@ -159,7 +166,7 @@ static void message_deliver(struct mail *mail)
     message_apply(dispatch, message);
     pthread_mutex_unlock(&dispatch->mutex);
     if (message->unsettled)
-        settle(dispatch);
+        settle(dispatch, message->whole);
     if (message->ready)
         dispatch_look(dispatch);
     dispatch_pump(dispatch);
@@ -255,8 +262,9 @@ static void tick(void *arg)
     pthread_mutex_unlock(&dispatch->mutex);
     dispatch_look(dispatch);
     // Settling is a commit: without need it would keep the store from being idle.
-    if (dispatch->settle_failed || dispatch->ticks++ % SETTLE_TICKS == 0)
-        settle(dispatch);
+    bool whole = dispatch->ticks++ % SETTLE_TICKS == 0;
+    if (dispatch->settle_failed || whole)
+        settle(dispatch, whole);
     dispatch_pump(dispatch);
     timer_start(dispatch->tick, TICK_MS);
 }

@@ -44,6 +44,7 @@ struct dispatch {
     bool lines_busy, lines_again;   // lines_again: ask once more after the query that is under way
     bool settle_busy, settle_again; // the same for settling
     bool settle_failed;             // the next tick tries again
+    bool settle_whole;              // the next one is
     bool stopping;
     // What the other servers of the store are told (roster.c).
     struct store_roster_tell roster;

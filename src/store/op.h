@@ -39,6 +39,9 @@
     X(JOB_CLAIM, job_claim, AT(job_claim, row), NONE, KEEPS, job_claim)                       \
     X(JOB_RETURN, job_return, AT(job_return, row), NONE, KEEPS, job_return)                   \
     X(JOB_SETTLE, job_settle, NONE, NONE, GROWS, nothing)                                     \
+    X(PARENTS_LOOK, parents_look, NONE, NONE, KEEPS, nothing)                                 \
+    X(PARENTS_TELL, parents_tell, NONE, NONE, GROWS, nothing)                                 \
+    X(PARENTS_WAITING, parents_waiting, NONE, NONE, KEEPS, nothing)                           \
     X(JOB_RETRY, job_retry, AT(job_retry, row), NONE, GROWS, job_retry)                       \
     X(BATCH_CREATE, batch_create, NONE, AT(batch_create, batch.account), GROWS, batch_create) \
     X(BATCH_ADD, batch_add, NONE, NONE, GROWS, batch_add)                                     \
@@ -79,6 +82,7 @@
     X(COUNT_OPEN, count_open, NONE, NONE, KEEPS, nothing)                           \
     X(JOBS_READY, jobs_ready, NONE, NONE, KEEPS, nothing)                           \
     X(JOB_LINES, job_lines, NONE, NONE, KEEPS, job_lines)                           \
+    X(PARENTS_AWAITED, parents_awaited, NONE, NONE, KEEPS, nothing)                 \
     X(JOB_WAITS, job_waits, NONE, NONE, KEEPS, job_waits)                           \
     X(JOB_LINKS, job_links, NONE, NONE, KEEPS, job_links)                           \
     X(JOBS_CLAIMED, jobs_claimed, NONE, NONE, KEEPS, jobs_claimed)                  \

@@ -627,8 +627,8 @@ static void step_submit(struct world *world)
         bool batch = draw(world, 4) == 0;
         snprintf(parents[i], sizeof(parents[i]), batch ? "b%u" : "j%u",
                  (unsigned)draw(world, batch ? BATCHES : world->named));
-        job.parents[job.parent_count++] =
-            (struct job_parent){str_of(parents[i]), (enum dependency_wish)draw(world, DEPENDENCY_WISH_COUNT)};
+        job.parents[job.parent_count++] = (struct job_parent){
+            .id = str_of(parents[i]), .wish = (enum dependency_wish)draw(world, DEPENDENCY_WISH_COUNT)};
     }
     size_t batch = draw(world, BATCHES + 1);
     int err = batch == BATCHES ? queue_submit(world->queue, &job, NULL)

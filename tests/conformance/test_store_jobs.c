@@ -197,7 +197,7 @@ static void what_a_job_may_have_is_bounded(void **state)
     memset(wide, 'x', sizeof(wide));
     must_create(fixture, account, "p", &plain);
     for (size_t i = 0; i < ARRAY_LEN(many); i++)
-        many[i] = (struct job_parent){STR("p"), DEPENDENCY_ANY};
+        many[i] = (struct job_parent){.id = STR("p"), .wish = DEPENDENCY_ANY};
     const struct job_new jobs[] = {
         {.demand = {wide, sizeof(wide)}},
         {.demand = STR("process"), .parents = many, .parent_count = ARRAY_LEN(many)},
@@ -215,7 +215,7 @@ static void what_a_job_may_have_is_bounded(void **state)
 static void a_parent_that_is_not_there_is_named(void **state)
 {
     struct fixture *fixture = *state;
-    const struct job_parent parent = {STR("nobody"), DEPENDENCY_OK};
+    const struct job_parent parent = {.id = STR("nobody"), .wish = DEPENDENCY_OK};
     const struct job_new job = {.demand = STR("process"), .parents = &parent, .parent_count = 1};
     struct store_create made = create_of(fixture_account(fixture, "a"), "one", &job);
     assert_int_equal(fixture_run(fixture, &made.op), ERR_NOT_FOUND);
@@ -318,7 +318,7 @@ static void watchers_hear_what_became_ready_what_is_to_be_settled_and_of_which_b
     store_op_release(&add.op);
     assert_int_equal(heard.ready_count, 1);
     assert_int_equal(heard.ready[0], row);
-    const struct job_parent parent = {STR("b"), DEPENDENCY_OK};
+    const struct job_parent parent = {.id = STR("b"), .wish = DEPENDENCY_OK};
     int64_t child = must_create(fixture, account, "child",
                                 &(struct job_new){.demand = STR("process"), .parents = &parent, .parent_count = 1});
     assert_int_equal(heard.ready_count, 1);
@@ -338,7 +338,7 @@ static void what_settling_changes_is_kept_by_nobody(void **state)
 {
     struct fixture *fixture = *state;
     int64_t account = fixture_account(fixture, "a"), parent = must_create(fixture, account, "p", &plain);
-    const struct job_parent wanted = {STR("p"), DEPENDENCY_OK};
+    const struct job_parent wanted = {.id = STR("p"), .wish = DEPENDENCY_OK};
     const struct job_new job = {.demand = STR("process"), .parents = &wanted, .parent_count = 1};
     int64_t child = must_create(fixture, account, "c", &job), other = must_create(fixture, account, "o", &plain);
     assert_int_equal(claim(fixture, parent), 0);
@@ -360,7 +360,7 @@ static void what_was_not_settled_is_settled_by_the_next_process(void **state)
     struct fixture *fixture = *state;
     int64_t account = fixture_account(fixture, "a");
     int64_t parent = must_create(fixture, account, "p", &plain);
-    const struct job_parent wanted = {STR("p"), DEPENDENCY_OK};
+    const struct job_parent wanted = {.id = STR("p"), .wish = DEPENDENCY_OK};
     const struct job_new job = {.demand = STR("process"), .parents = &wanted, .parent_count = 1};
     must_create(fixture, account, "c", &job);
     assert_int_equal(claim(fixture, parent), 0);
@@ -379,7 +379,7 @@ static void a_purge_draws_the_consequences_first(void **state)
 {
     struct fixture *fixture = *state;
     int64_t account = fixture_account(fixture, "a"), parent = must_create(fixture, account, "p", &plain);
-    const struct job_parent wanted = {STR("p"), DEPENDENCY_FAILED};
+    const struct job_parent wanted = {.id = STR("p"), .wish = DEPENDENCY_FAILED};
     const struct job_new job = {.demand = STR("process"), .parents = &wanted, .parent_count = 1};
     must_create(fixture, account, "c", &job);
     assert_int_equal(claim(fixture, parent), 0);

@@ -18,78 +18,6 @@ void job_parents_free(struct job_parents **parents)
     free(TAKE_PTR(*parents));
 }
 
-struct parent_state {
-    struct parent_row parent;
-    bool over, failed;
-    enum execution_status ended;
-};
-
-// Finds the newest attempt; nobody can supersede it until the transaction ends. *execution becomes its row. Returns
-// ERR_NOT_FOUND if it is not a job, or a purged one.
-static int newest_attempt(struct sql *sql, int64_t *execution, struct job_row *ret)
-{
-    int err = job_load_held(sql, *execution, ret);
-    while (err == 0 && ret->superseded_by != 0) {
-        *execution = ret->superseded_by;
-        err = job_load_held(sql, *execution, ret);
-    }
-    return err;
-}
-
-static int end_of(struct sql *sql, int64_t execution, enum execution_status *ret_status, bool *ret_sealed)
-{
-    CLEANUP(sql_reset) struct sql_statement *find = sql_statement(sql, CATALOGUE_EXECUTION_END_HELD);
-    sql_bind_i64(find, 1, execution);
-    int rc = sql_row(find);
-    if (rc <= 0)
-        return rc < 0 ? rc : ERR_NOT_FOUND;
-    *ret_sealed = sql_i64(find, 1) != 0;
-    return status_parse(sql_text(find, 0), ret_status) ? 0 : ERR_CORRUPT;
-}
-
-static int execution_state(struct sql *sql, int64_t execution, struct parent_state *ret)
-{
-    struct job_row job = {.root = execution};
-    bool sealed = false;
-    int err = newest_attempt(sql, &execution, &job);
-    bool is_job = err == 0;
-    if (err == 0 || err == ERR_NOT_FOUND)
-        err = end_of(sql, execution, &ret->ended, &sealed);
-    if (err < 0)
-        return err;
-    ret->parent.kind = ENDING_EXECUTION;
-    ret->parent.row = job.root;
-    ret->over = is_job ? job.state == JOB_ENDED : sealed || status_terminal(ret->ended);
-    ret->failed = ret->ended != STATUS_COMPLETED;
-    return 0;
-}
-
-static int batch_state(struct sql *sql, int64_t row, struct parent_state *ret)
-{
-    struct batch_row batch;
-    int err = batch_load(sql, row, &batch);
-    ret->parent.kind = ENDING_BATCH;
-    ret->parent.row = row;
-    if (err == 0)
-        err = batch_is_over(sql, &batch, &ret->over);
-    ret->failed = err == 0 && batch.counts.of[STATUS_COMPLETED] < batch_total(&batch.counts);
-    ret->ended = STATUS_COUNT;
-    return err;
-}
-
-static int parent_find(struct sql *sql, const struct store_create *create, const struct job_parent *wanted,
-                       struct parent_state *ret)
-{
-    int64_t row;
-    *ret = (struct parent_state){.parent.wish = wanted->wish};
-    int err = catalogue_execution_find(sql, create->execution.account, wanted->id, &row);
-    if (err == 0)
-        return execution_state(sql, row, ret);
-    if (err == ERR_NOT_FOUND)
-        err = catalogue_batch_find(sql, create->execution.account, wanted->id, &row);
-    return err < 0 ? err : batch_state(sql, row, ret);
-}
-
 static int refuse(struct store_create *create, int err, const char *before, struct str id, const char *after)
 {
     free_ptr(&create->ret_reason);
@@ -101,9 +29,14 @@ static int refuse(struct store_create *create, int err, const char *before, stru
 static int parent_judge(struct sql *sql, struct store_create *create, const struct job_parent *wanted,
                         struct job_parents *parents)
 {
-    struct parent_state state;
+    struct parent_state state = {0};
     bool circle = false;
-    int err = parent_find(sql, create, wanted, &state);
+    int err = 0;
+    if (wanted->elsewhere)
+        state = parent_state_of(wanted->elsewhere);
+    else
+        err = parent_find(sql, create->execution.account, wanted->id, &state);
+    state.parent.wish = wanted->wish;
     if (err == ERR_NOT_FOUND && create->execution.execution_id &&
         str_eq(wanted->id, str_of(create->execution.execution_id)))
         return refuse(create, ERR_INVALID, "it is ", wanted->id, " itself, and would wait for ever");
@@ -112,7 +45,7 @@ static int parent_judge(struct sql *sql, struct store_create *create, const stru
     enum dependency_verdict verdict = err == 0 ? dependency_judge(wanted->wish, state.over, state.failed) : 0;
     if (err == 0 && verdict == DEPENDENCY_WAITS && create->job->batch != 0)
         err = batch_waits_for(sql, create->job->batch, &state.parent, &circle);
-    if (circle)
+    if (circle || (wanted->circle && verdict == DEPENDENCY_WAITS))
         return refuse(create, ERR_INVALID, "it would wait for ", wanted->id, ", which waits for its batch");
     if (err < 0)
         return err;
@@ -134,7 +67,9 @@ static int secrets_judge(struct sql *sql, struct store_create *create)
     while (rest.len > 0 && err == 0) {
         if (!secret_use_parse(str_split(&rest, ' '), &name, &variable))
             return ERR_INVALID;
-        if (!secret_is_run_token(name))
+        if (create->job->secrets_asked)
+            err = str_eq(name, create->job->secret_missing) ? ERR_NOT_FOUND : 0;
+        else if (!secret_is_run_token(name))
             err = catalogue_secret_exists(sql, create->execution.account, name);
         if (err == ERR_NOT_FOUND)
             refuse(create, err, "there is no secret ", name, "; `runnel secret set` makes one");
@@ -302,7 +237,7 @@ int attempt_make(struct sql *sql, struct job_row *job, int64_t not_before_ms, un
     enum execution_status status;
     enum placement placement = PLACED;
     bool sealed;
-    int err = end_of(sql, job->execution, &status, &sealed);
+    int err = execution_end(sql, job->execution, &status, &sealed);
     if (err == 0)
         err = text_of(sql, CATALOGUE_JOB_DEMAND, job->execution, &demand);
     if (err == 0)
@@ -349,7 +284,7 @@ int catalogue_job_retry(struct sql *sql, int64_t row, int64_t now_ms, const stru
         return err;
     if (job.state < JOB_LOST || job.superseded_by != 0)
         return ERR_CONFLICT;
-    err = end_of(sql, row, &status, &sealed);
+    err = execution_end(sql, row, &status, &sealed);
     if (err < 0)
         return err;
     // Its runner may not know that it counts as lost.

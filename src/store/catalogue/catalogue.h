@@ -300,6 +300,12 @@ int catalogue_job_create(struct sql *sql, const struct store_create *create, con
 int catalogue_job_retry(struct sql *sql, int64_t row, int64_t now_ms, const struct catalogue_changes *changes,
                         int64_t *ret_row); // ERR_NOT_FOUND, ERR_CONFLICT
 
+// --- parents.c, and dependencies.c: of several stores
+int catalogue_parents_look(struct sql *sql, const struct store_parents_look *look);
+int catalogue_parents_tell(struct sql *sql, struct store_parents_tell *tell, const struct catalogue_changes *changes);
+int catalogue_parents_awaited(struct sql *sql, struct store_parents_awaited *query);
+int catalogue_parents_waiting(struct sql *sql, struct store_parents_waiting *query);
+
 // --- settle.c
 int catalogue_job_unsettled(struct sql *sql, int64_t row, bool *ret); // its end is not settled yet
 int catalogue_job_settle(struct sql *sql, struct store_job_settle *settle, int64_t now_ms,

@@ -5,40 +5,33 @@
 // --- Circles. A single new execution cannot make one, because its parents exist before it. A batch that takes more
 // can.
 
-#define WAITING_MAX 4096 // how many are looked at
-
-struct node {
-    enum ending_kind kind;
-    int64_t row;
-};
-
-struct waiting { // everything that waits for the first one, also through others
-    struct node nodes[WAITING_MAX];
+struct waiting { // everything that waits for the first ones, also through others
+    struct parent_key nodes[PARENT_WAITING_MAX];
     size_t count;
 };
 
-static bool node_add(struct waiting *waiting, struct node node)
+static bool node_add(struct waiting *waiting, struct parent_key node)
 {
     for (size_t i = 0; i < waiting->count; i++)
-        if (waiting->nodes[i].kind == node.kind && waiting->nodes[i].row == node.row)
+        if (waiting->nodes[i].is_batch == node.is_batch && waiting->nodes[i].row == node.row)
             return true;
-    if (waiting->count == WAITING_MAX)
+    if (waiting->count == PARENT_WAITING_MAX)
         return false;
     waiting->nodes[waiting->count++] = node;
     return true;
 }
 
-static int next_child(struct sql *sql, const struct node *of, int64_t after, int64_t *ret)
+static int next_child(struct sql *sql, const struct parent_key *of, int64_t after, int64_t *ret)
 {
     struct sql_statement *next = sql_statement(sql, CATALOGUE_DEPENDENTS_AFTER);
-    sql_bind_i64(next, 1, of->kind);
+    sql_bind_i64(next, 1, of->is_batch ? ENDING_BATCH : ENDING_EXECUTION);
     sql_bind_i64(next, 2, of->row);
     sql_bind_i64(next, 3, after);
     return sql_number(next, ret);
 }
 
 // Adds what waits for one. *ret_all: there was enough room.
-static int children_add(struct sql *sql, struct waiting *waiting, struct node of, bool *ret_all)
+static int children_add(struct sql *sql, struct waiting *waiting, struct parent_key of, bool *ret_all)
 {
     struct job_row job;
     int64_t child = 0;
@@ -46,9 +39,9 @@ static int children_add(struct sql *sql, struct waiting *waiting, struct node of
     *ret_all = true;
     while (err == 0 && *ret_all && (err = next_child(sql, &of, child, &child)) == 0) {
         err = job_load(sql, child, &job);
-        *ret_all = err == 0 && node_add(waiting, (struct node){ENDING_EXECUTION, job.root});
+        *ret_all = err == 0 && node_add(waiting, (struct parent_key){false, job.root});
         if (*ret_all && job.batch != 0)
-            *ret_all = node_add(waiting, (struct node){ENDING_BATCH, job.batch});
+            *ret_all = node_add(waiting, (struct parent_key){true, job.batch});
     }
     return err == ERR_NOT_FOUND ? 0 : err;
 }
@@ -56,15 +49,34 @@ static int children_add(struct sql *sql, struct waiting *waiting, struct node of
 int batch_waits_for(struct sql *sql, int64_t batch, const struct parent_row *parent, bool *ret)
 {
     struct waiting *waiting = xcalloc(1, sizeof(*waiting));
+    const struct parent_key wanted = {parent->kind == ENDING_BATCH, parent->row};
     bool all = true;
     int err = 0;
     *ret = false;
-    node_add(waiting, (struct node){ENDING_BATCH, batch});
+    node_add(waiting, (struct parent_key){true, batch});
     for (size_t i = 0; i < waiting->count && all && !*ret && err == 0; i++) {
-        *ret = waiting->nodes[i].kind == parent->kind && waiting->nodes[i].row == parent->row;
+        *ret = waiting->nodes[i].is_batch == wanted.is_batch && waiting->nodes[i].row == wanted.row;
         err = *ret ? 0 : children_add(sql, waiting, waiting->nodes[i], &all);
     }
     *ret = *ret || !all; // if there is more than can be looked at, it is refused
+    free(waiting);
+    return err;
+}
+
+int catalogue_parents_waiting(struct sql *sql, struct store_parents_waiting *query)
+{
+    struct waiting *waiting = xcalloc(1, sizeof(*waiting));
+    size_t asked = MIN(query->count, (size_t)PARENT_WAITING_MAX);
+    bool all = asked == query->count;
+    int err = 0;
+    for (size_t i = 0; i < asked; i++)
+        node_add(waiting, query->keys[i]);
+    asked = waiting->count;
+    for (size_t i = 0; i < waiting->count && all && err == 0; i++)
+        err = children_add(sql, waiting, waiting->nodes[i], &all);
+    query->ret_all = all;
+    query->ret_count = waiting->count - asked;
+    memcpy(query->ret_keys, waiting->nodes + asked, query->ret_count * sizeof(*query->ret_keys));
     free(waiting);
     return err;
 }
@@ -94,6 +106,10 @@ static int dependents_find(struct sql *sql, const struct parent_row *parent, siz
 
 static int name_of(struct sql *sql, const struct parent_row *parent, char **ret)
 {
+    if (parent->id.len > 0) {
+        *ret = xstrndup(parent->id.data, parent->id.len);
+        return 0;
+    }
     return text_of(sql, parent->kind == ENDING_BATCH ? CATALOGUE_BATCH_NAME : CATALOGUE_EXECUTION_NAME, parent->row,
                    ret);
 }
@@ -121,36 +137,40 @@ static int dependency_done(struct sql *sql, const struct parent_row *parent, con
     return sql_run(done, NULL);
 }
 
-static int dependent_judge(struct sql *sql, const struct parent_row *parent, const struct dependent *dependent,
-                           bool failed, enum execution_status ended, const struct catalogue_changes *changes)
+static int dependent_judge(struct sql *sql, const struct parent_state *parent, const struct dependent *dependent,
+                           const struct catalogue_changes *changes)
 {
     struct job_row job;
-    int err = dependency_done(sql, parent, dependent);
-    if (err == 0)
-        err = job_load(sql, dependent->child, &job);
+    int err = dependency_done(sql, &parent->parent, dependent);
+    if (err < 0 || dependent->child == CHILD_ELSEWHERE)
+        return err;
+    err = job_load(sql, dependent->child, &job);
     if (err < 0 || job.waits_for == 0) // it has ended meanwhile
         return err == ERR_NOT_FOUND ? 0 : err;
-    if (dependency_judge(dependent->wish, true, failed) == DEPENDENCY_IMPOSSIBLE)
-        return dependent_skip(sql, parent, dependent, ended, changes);
+    if (dependency_judge(dependent->wish, true, parent->failed) == DEPENDENCY_IMPOSSIBLE)
+        return dependent_skip(sql, &parent->parent, dependent, parent->ended, changes);
     job.waits_for--;
     if (job.waits_for == 0)
         return job_release(sql, &job, changes);
     return job_save(sql, &job);
 }
 
-int dependents_judge(struct sql *sql, const struct parent_row *parent, bool failed, enum execution_status ended,
-                     const struct catalogue_changes *changes, unsigned *budget, bool *ret_left)
+int dependents_judge(struct sql *sql, const struct parent_state *parent, const struct catalogue_changes *changes,
+                     unsigned *budget, struct judged *ret)
 {
     struct dependent found[DEPENDENTS_AT_ONCE];
     size_t count = DEPENDENTS_AT_ONCE, wanted = DEPENDENTS_AT_ONCE;
     int err = 0;
+    ret->elsewhere = false;
     while (err == 0 && count == wanted && *budget > 0) {
         wanted = MIN(*budget, (unsigned)DEPENDENTS_AT_ONCE);
-        err = dependents_find(sql, parent, wanted, found, &count);
-        for (size_t i = 0; i < count && err == 0; i++)
-            err = dependent_judge(sql, parent, &found[i], failed, ended, changes);
+        err = dependents_find(sql, &parent->parent, wanted, found, &count);
+        for (size_t i = 0; i < count && err == 0; i++) {
+            ret->elsewhere |= found[i].child == CHILD_ELSEWHERE;
+            err = dependent_judge(sql, parent, &found[i], changes);
+        }
         *budget -= (unsigned)count;
     }
-    *ret_left = count == wanted;
+    ret->left = count == wanted;
     return err;
 }

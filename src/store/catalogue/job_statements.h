@@ -84,6 +84,10 @@
     X(DEPENDENTS, "SELECT child, wish FROM dependencies WHERE kind = ?1 AND parent = ?2 ORDER BY child LIMIT ?3") \
     X(DEPENDENTS_AFTER, "SELECT child FROM dependencies WHERE kind = ?1 AND parent = ?2 AND child > ?3 "          \
                         "ORDER BY child LIMIT 1")                                                                 \
+    /* Child 0 is whatever waits in other stores. */                                                              \
+    X(AWAITED_INSERT, "INSERT INTO dependencies(child, kind, parent, wish) VALUES(0, ?1, ?2, 0) "                 \
+                      "ON CONFLICT DO NOTHING")                                                                   \
+    X(PARENT_AFTER, "SELECT parent FROM dependencies WHERE kind = ?1 AND parent > ?2 ORDER BY parent LIMIT 1")    \
     X(DEPENDENCY_DELETE, "DELETE FROM dependencies WHERE child = ?1 AND kind = ?2 AND parent = ?3 AND wish = ?4") \
     X(DEPENDENCIES_DELETE, "DELETE FROM dependencies WHERE child = ?1")                                           \
     X(DEPENDENCY_FIRST, "SELECT kind, parent FROM dependencies WHERE child = ?1 ORDER BY kind, parent LIMIT 1")   \
@@ -97,6 +101,7 @@
                   "AND d.wish = l.wish WHERE l.kind = 0 AND l.parent = ?1 ORDER BY l.child, l.wish LIMIT ?2")     \
     X(LINK_EXECUTION, "SELECT execution_id, owner, status, purged FROM executions WHERE id = ?1")                 \
     X(JOB_ROOT, "SELECT root FROM jobs WHERE execution = ?1")                                                     \
+    X(JOB_BY_ROOT, "SELECT execution FROM jobs WHERE root = ?1 AND retry_of <> 0 AND superseded_by = 0 LIMIT 1")  \
     X(JOB_NEXT_ATTEMPT, "SELECT superseded_by FROM jobs WHERE execution = ?1 AND superseded_by <> 0")             \
     X(DEPENDENCIES_COUNT, "SELECT count(*) FROM dependencies WHERE child = ?1")                                   \
     X(ENDING_INSERT, "INSERT INTO endings(kind, subject) VALUES(?1, ?2) ON CONFLICT DO NOTHING")                  \

@@ -62,14 +62,30 @@ struct parent_row {
     enum ending_kind kind;
     int64_t row;
     enum dependency_wish wish;
+    struct str id; // of one that lies in another store; else it is looked up
 };
 // Tells whether the parent waits for the batch, also through others. A job of that batch must not wait for such a
 // parent.
 int batch_waits_for(struct sql *sql, int64_t batch, const struct parent_row *parent, bool *ret);
-// Decides about what waits for this one, which is over: up to *budget of them, which is lowered. *ret_left: there are
-// more.
-int dependents_judge(struct sql *sql, const struct parent_row *parent, bool failed, enum execution_status ended,
-                     const struct catalogue_changes *changes, unsigned *budget, bool *ret_left);
+#define CHILD_ELSEWHERE 0 // in `dependencies`: whatever waits in other stores
+struct parent_state {     // `parent` without its wish
+    struct parent_row parent;
+    bool over, failed;
+    enum execution_status ended;
+};
+struct judged {
+    bool left;      // there are more
+    bool elsewhere; // something in other stores waits, too
+};
+// Decides about what waits for this one, which is over: up to *budget of them, which is lowered.
+int dependents_judge(struct sql *sql, const struct parent_state *parent, const struct catalogue_changes *changes,
+                     unsigned *budget, struct judged *ret);
+
+// --- parents.c
+// How it stands, which cannot change until the transaction ends. ERR_NOT_FOUND.
+int parent_find(struct sql *sql, int64_t account, struct str id, struct parent_state *ret);
+struct parent_state parent_state_of(const struct parent_standing *standing);
+int execution_end(struct sql *sql, int64_t execution, enum execution_status *ret_status, bool *ret_sealed);
 
 // --- blobs.c
 // Finds a blob; it cannot go until the transaction ends. ERR_NOT_FOUND.

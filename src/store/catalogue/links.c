@@ -88,8 +88,25 @@ static int links_find(struct sql *sql, enum catalogue_statement how, int64_t row
     for (size_t i = 0; i < MIN(found, max) && err == 0; i++) {
         struct job_link *link = &(*ret)[*ret_count];
         *link = rows[i].link;
-        err = link->is_batch ? batch_fill(sql, rows[i].row, link) : execution_fill(sql, rows[i].row, link);
+        if (rows[i].row >= PARENT_ELSEWHERE)
+            link->elsewhere = (struct parent_key){link->is_batch, rows[i].row};
+        else
+            err = link->is_batch ? batch_fill(sql, rows[i].row, link) : execution_fill(sql, rows[i].row, link);
         *ret_count += err == 0;
+        err = err == ERR_NOT_FOUND ? 0 : err;
+    }
+    return err;
+}
+
+static int links_of(struct sql *sql, struct store_job_links *links)
+{
+    int err = 0;
+    links->ret_parents = xcalloc(DEPENDENCIES_MAX, sizeof(*links->ret_parents));
+    for (size_t i = 0; i < MIN(links->key_count, (size_t)DEPENDENCIES_MAX) && err == 0; i++) {
+        const struct parent_key *key = &links->keys[i];
+        struct job_link *link = &links->ret_parents[links->ret_parent_count++];
+        link->is_batch = key->is_batch;
+        err = key->is_batch ? batch_fill(sql, key->row, link) : execution_fill(sql, key->row, link);
         err = err == ERR_NOT_FOUND ? 0 : err;
     }
     return err;
@@ -99,7 +116,13 @@ int catalogue_job_links(struct sql *sql, struct store_job_links *links)
 {
     int64_t first;
     bool more;
+    if (links->keys)
+        return links_of(sql, links);
+    if (links->child_of != 0)
+        return links_find(sql, CATALOGUE_LINKS_DOWN, links->child_of, JOB_LINKS_MAX, &links->ret_children,
+                          &links->ret_child_count, &links->ret_more);
     int err = first_attempt(sql, links->row, &first);
+    links->ret_first = first;
     if (err == 0)
         err = links_find(sql, CATALOGUE_LINKS_UP, first, DEPENDENCIES_MAX, &links->ret_parents,
                          &links->ret_parent_count, &more);

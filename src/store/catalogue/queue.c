@@ -119,6 +119,10 @@ static int parents_look(struct sql *sql, struct store_job_waits *query)
     if (rc <= 0)
         return rc;
     bool batch = sql_i64(first, 0) == ENDING_BATCH;
+    if (sql_i64(first, 1) >= PARENT_ELSEWHERE) {
+        query->ret_elsewhere = (struct parent_key){batch, sql_i64(first, 1)};
+        return 0;
+    }
     err = text_of(sql, batch ? CATALOGUE_BATCH_NAME : CATALOGUE_EXECUTION_NAME, sql_i64(first, 1), &query->ret_parent);
     return err == ERR_NOT_FOUND ? 0 : err;
 }

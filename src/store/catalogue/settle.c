@@ -10,6 +10,7 @@ struct settling {
     int64_t now_ms;
     unsigned budget; // steps that are left
     unsigned settled;
+    struct store_job_settle *told; // what is over is given out there; NULL: it is not
 };
 
 static int ending_delete(const struct settling *it, enum ending_kind kind, int64_t subject)
@@ -89,18 +90,34 @@ static int64_t not_before(const struct settling *it, const struct end *end, int6
     return (ended_ms > 0 ? MIN(ended_ms, it->now_ms) : it->now_ms) + delay_ms;
 }
 
-// Decides about what waits for it. The ending stays while there are more.
-static int settle_dependents(struct settling *it, const struct parent_row *parent, bool failed,
-                             enum execution_status ended, int64_t subject)
+static void give_out(struct store_job_settle *told, const struct parent_row *parent)
 {
-    bool left = false;
-    int err = dependents_judge(it->sql, parent, failed, ended, it->changes, &it->budget, &left);
-    return err < 0 || left ? err : ending_delete(it, parent->kind, subject);
+    if (told && told->ret_over_count < SETTLE_OVER_MAX)
+        told->ret_over[told->ret_over_count++] = (struct parent_key){parent->kind == ENDING_BATCH, parent->row};
+}
+
+// Decides about what waits for it. The ending stays while there are more.
+static int settle_dependents(struct settling *it, const struct parent_state *parent, int64_t subject)
+{
+    struct judged judged = {0};
+    int err = dependents_judge(it->sql, parent, it->changes, &it->budget, &judged);
+    if (err == 0 && judged.elsewhere)
+        give_out(it->told, &parent->parent);
+    return err < 0 || judged.left ? err : ending_delete(it, parent->parent.kind, subject);
+}
+
+static struct parent_state ended_as(int64_t row, const struct end *end)
+{
+    enum execution_status status = end->outcome.status;
+    return (struct parent_state){.parent = {.kind = ENDING_EXECUTION, .row = row},
+                                 .over = true,
+                                 .failed = status != STATUS_COMPLETED,
+                                 .ended = status};
 }
 
 static int settle_last(struct settling *it, struct job_row *job, const struct end *end)
 {
-    const struct parent_row parent = {.kind = ENDING_EXECUTION, .row = job->root};
+    const struct parent_state parent = ended_as(job->root, end);
     bool may_come_back = end->outcome.status == STATUS_LOST && !end->outcome.sealed;
     job->state = may_come_back ? JOB_LOST : JOB_ENDED;
     int err = job_save(it->sql, job);
@@ -108,7 +125,7 @@ static int settle_last(struct settling *it, struct job_row *job, const struct en
         err = it->changes->changed(it->changes->arg, job->execution, job->batch, false);
     if (err < 0 || may_come_back)
         return err < 0 ? err : ending_delete(it, ENDING_EXECUTION, job->execution);
-    return settle_dependents(it, &parent, end->outcome.status != STATUS_COMPLETED, end->outcome.status, job->execution);
+    return settle_dependents(it, &parent, job->execution);
 }
 
 static int settle_job(struct settling *it, struct job_row *job)
@@ -137,12 +154,12 @@ static int settle_job(struct settling *it, struct job_row *job)
 
 static int settle_other(struct settling *it, int64_t row)
 {
-    const struct parent_row parent = {.kind = ENDING_EXECUTION, .row = row};
     struct end end;
     int err = end_load(it->sql, row, &end);
     if (err < 0)
         return err == ERR_NOT_FOUND ? ending_delete(it, ENDING_EXECUTION, row) : err;
-    return settle_dependents(it, &parent, end.outcome.status != STATUS_COMPLETED, end.outcome.status, row);
+    const struct parent_state parent = ended_as(row, &end);
+    return settle_dependents(it, &parent, row);
 }
 
 static int settle_execution(struct settling *it, int64_t row)
@@ -242,9 +259,11 @@ static int settle_batch(struct settling *it, int64_t row)
     it->changes->batch_changed(it->changes->arg, batch.account, row, false);
     if (err < 0 || !over)
         return err < 0 ? err : ending_delete(it, ENDING_BATCH, row);
-    const struct parent_row parent = {.kind = ENDING_BATCH, .row = row};
-    bool failed = batch.counts.of[STATUS_COMPLETED] < batch_total(&batch.counts);
-    return settle_dependents(it, &parent, failed, STATUS_COUNT, row);
+    const struct parent_state parent = {.parent = {.kind = ENDING_BATCH, .row = row},
+                                        .over = true,
+                                        .failed = batch.counts.of[STATUS_COMPLETED] < batch_total(&batch.counts),
+                                        .ended = STATUS_COUNT};
+    return settle_dependents(it, &parent, row);
 }
 
 // --- All of them
@@ -283,8 +302,9 @@ static int settle_kind(struct settling *it, enum ending_kind kind, unsigned max)
 int catalogue_job_settle(struct sql *sql, struct store_job_settle *settle, int64_t now_ms,
                          const struct catalogue_changes *changes)
 {
-    struct settling it = {.sql = sql, .changes = changes, .now_ms = now_ms, .budget = STEPS_MAX};
+    struct settling it = {.sql = sql, .changes = changes, .now_ms = now_ms, .budget = STEPS_MAX, .told = settle};
     unsigned max = settle->max > 0 ? MIN(settle->max, (unsigned)ENDINGS_MAX) : ENDINGS_MAX;
+    settle->ret_over_count = 0;
     int err = settle_due(&it);
     if (err == 0)
         err = settle_kind(&it, ENDING_EXECUTION, max);

@@ -102,10 +102,12 @@ int catalogue_shard_join(struct sql *sql, struct store_shard_join *join, struct 
 
 int catalogue_created(struct sql *sql, struct store_created *created, int64_t now_ms)
 {
-    CLEANUP(sql_reset) struct sql_statement *find = sql_statement(sql, CATALOGUE_IDEMPOTENCY_FIND);
+    CLEANUP(sql_reset)
+    struct sql_statement *find =
+        sql_statement(sql, created->batch ? CATALOGUE_BATCH_BY_KEY : CATALOGUE_IDEMPOTENCY_FIND);
     sql_bind_i64(find, 1, created->account);
     sql_bind_text(find, 2, created->key);
-    int rc = sql_row(find);
+    int rc = sql_row(find); // the time is the third column of both
     created->ret_known = rc == 1 && sql_i64(find, 2) >= now_ms - CATALOGUE_IDEMPOTENCY_MS;
     return MIN(rc, 0);
 }

@@ -7,9 +7,27 @@
 #include "model/retry.h"
 #include "store/ops/execution.h"
 
+// What a job waits for, within a store: a batch, or an execution, of a job its first attempt. Of several stores that
+// are one (store/shards/), one that lies in another of them has PARENT_ELSEWHERE and its row as it is seen outside.
+#define PARENT_ELSEWHERE ((int64_t)1 << 60)
+struct parent_key {
+    bool is_batch;
+    int64_t row; // 0: there is none
+};
+
+// How it stands: `over` and `failed` as in dependency_judge.
+struct parent_standing {
+    struct parent_key key;
+    bool over, failed;
+    enum execution_status ended; // of a batch STATUS_COUNT
+    char *id;                    // owned; NULL if it was looked for by that
+};
+
 struct job_parent {
     struct str id; // identifier of an execution, else of a batch; in the same account
     enum dependency_wish wish;
+    const struct parent_standing *elsewhere; // it lies in another store, and stands so; NULL: it is looked for
+    bool circle;                             // it is known that it waits, through other stores, for the job's batch
 };
 
 // What a new execution has in addition if it is a job: `job` of struct store_create. Its status must be queued.
@@ -24,6 +42,9 @@ struct job_new {
     size_t parent_count; // at most DEPENDENCIES_MAX
     int64_t rate_micros; // its cost per hour
     struct str secrets;  // NAME or NAME=VARIABLE, with spaces between them; ERR_NOT_FOUND without one of them
+    // They are kept in another store, which was asked: without this one, if it is not empty.
+    bool secrets_asked;
+    struct str secret_missing;
     bool trusted;        // it belongs to an admin or operator; see docs/internals/jobs.md
     uint64_t queued_max; // ERR_RATE if the account has so many queued ones already; 0: no limit
 };
@@ -52,12 +73,51 @@ struct store_job_return {
 
 // Carries out what follows from ends, and makes jobs ready whose delay is over. See docs/internals/jobs.md. Ask again
 // while it has settled something, when a change says `unsettled`, and when the next delay is over.
+#define SETTLE_OVER_MAX 512
 struct store_job_settle {
     struct store_op op;
-    unsigned max;            // how many endings; 0: 256
+    unsigned max; // how many endings; 0: 256
+    // Of several stores: also what waits in one for what lies in another, and was not told that it is over.
+    bool whole;
     unsigned ret_settled;    // jobs and batches that changed; 0: nothing was left to do
     int64_t ret_next_due_ms; // of the first delayed job; 0: none
+    // What is over now, and is awaited in another store (see store_parents_look); that is not told here.
+    struct parent_key ret_over[SETTLE_OVER_MAX];
+    size_t ret_over_count;
 };
+
+// How these stand: by their identifiers, or by their keys.
+#define PARENTS_MAX 256 // keys
+struct store_parents_look {
+    struct store_op op;
+    int64_t account;
+    const struct str *ids; // any number; NULL: by keys
+    const struct parent_key *keys;
+    size_t count;
+    bool awaits; // something in another store is to wait for those that are not over: settling gives them out
+    struct parent_standing *ret_parents; // the caller's, zero; of those that there are not, row is 0
+};
+
+// What waits here for these, in other stores, is told how they stand: it is ready, or skipped. Nothing is done about
+// those that are not over.
+struct store_parents_tell {
+    struct store_op op;
+    const struct parent_standing *parents; // with PARENT_ELSEWHERE, and an id
+    size_t count;
+    unsigned ret_told; // jobs that waited
+    bool ret_more;     // there are more: submit it again
+};
+
+// What waits for these, or for what waits for them, as far as it lies here: jobs, and their batches.
+struct store_parents_waiting {
+    struct store_op op;
+    const struct parent_key *keys;
+    size_t count;
+    struct parent_key *ret_keys; // the caller's, with room for PARENT_WAITING_MAX
+    size_t ret_count;
+    bool ret_all; // there was enough room
+};
+#define PARENT_WAITING_MAX 4096
 
 // Queues a job again by hand: a new attempt, with a new count of retries. ERR_CONFLICT unless it is the newest attempt
 // and has ended or is lost. A lost one is asked to cancel, and its runner gets time to do so.
@@ -116,15 +176,26 @@ struct store_job_lines {
     size_t ret_count;
 };
 
+// For which of these something waits here; or, without them, for what in other stores.
+struct store_parents_awaited {
+    struct store_op op;
+    const struct parent_key *keys; // at most SETTLE_OVER_MAX; NULL: a page of all
+    size_t count;
+    struct parent_key after;     // where the last page ended; row 0: from the first
+    struct parent_key *ret_keys; // the caller's, with room for `count`, or of a page for PARENTS_MAX
+    size_t ret_count;            // of a page as many as there is room for: there may be more
+};
+
 // Why a job waits, as far as the store knows.
 struct store_job_waits {
     struct store_op op;
     int64_t row;
-    struct job_view ret_job;   // if it is not is_job, everything else is 0
-    uint64_t ret_before;       // jobs before it in its line, if it is ready
-    unsigned ret_parents;      // how many parents it waits for
-    char *ret_parent;          // the first of them; NULL if there is none
-    uint64_t ret_batch_active; // ready and claimed jobs of its batch, and how many may be; 0 without a limit
+    struct job_view ret_job;         // if it is not is_job, everything else is 0
+    uint64_t ret_before;             // jobs before it in its line, if it is ready
+    unsigned ret_parents;            // how many parents it waits for
+    char *ret_parent;                // the first of them; NULL if there is none
+    struct parent_key ret_elsewhere; // it, if it lies in another store; then ret_parent is NULL
+    uint64_t ret_batch_active;       // ready and claimed jobs of its batch, and how many may be; 0 without a limit
     unsigned ret_batch_parallel;
 };
 
@@ -137,11 +208,17 @@ struct job_link {
     char *id, *owner;   // of a job its newest attempt's; `owner` may be NULL
     const char *status; // a word, static
     bool purged;
+    struct parent_key elsewhere; // it lies in another store, and only this is known; else its row is 0
 };
 #define JOB_LINKS_MAX 200
 struct store_job_links {
     struct store_op op;
     int64_t row;
+    // Within several stores, in its place: only what waited here for this one, as `children`; or these, as `parents`.
+    int64_t child_of;                            // with PARENT_ELSEWHERE; 0: not this
+    const struct parent_key *keys;               // NULL: not these
+    size_t key_count;                            // at most DEPENDENCIES_MAX
+    int64_t ret_first;                           // row of its first attempt
     struct job_link *ret_parents, *ret_children; // at most DEPENDENCIES_MAX, and JOB_LINKS_MAX
     size_t ret_parent_count, ret_child_count;
     bool ret_more; // there are more children

@@ -57,5 +57,6 @@ struct store_created { // whether an execution was made here with this idempoten
     struct store_op op;
     int64_t account;
     struct str key;
+    bool batch; // whether a batch was
     bool ret_known;
 };

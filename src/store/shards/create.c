@@ -1,6 +1,6 @@
-// Where an execution is made. Jobs, with all that they depend on and are given, are made in the home. Of others each
-// store that is open gets its share: by a hash of the identifier, or of the idempotency key, that moves few of them
-// when a store is added ("highest random weight").
+// Where an execution is made. Each store that is open gets its share of new ones: by a hash of the identifier, or of
+// the idempotency key, that moves few of them when a store is added ("highest random weight"). A job without either is
+// made where the first one is for which it waits.
 #include "store/shards/shards_private.h"
 #include "util/clock.h"
 #include "util/id.h"
@@ -31,15 +31,14 @@ struct member *member_for(struct shards *shards, int64_t account, struct str nam
     return found ? found : home_of(shards);
 }
 
-// An identifier by which it is looked for where it is made; of any store that serves, if `member` is NULL.
-static char *make_id(struct shards *shards, int64_t account, const struct member *member)
+char *id_for(struct shards *shards, int64_t account, const struct member *member, const char *prefix)
 {
     char *id = NULL;
     for (unsigned i = 0; i < ID_TRIES; i++) {
         char made[ID_SORTABLE_LEN + 1];
         id_sortable(clock_real_ms(), made);
         free(id);
-        id = xasprintf("exec_%s", made);
+        id = xasprintf("%s_%s", prefix, made);
         const struct member *of = member_for(shards, account, str_of(id));
         if (member ? of == member : atomic_load(&of->away) == 0)
             break;
@@ -47,74 +46,103 @@ static char *make_id(struct shards *shards, int64_t account, const struct member
     return id;
 }
 
+bool row_is_too_high(const struct member *member, int64_t row)
+{
+    if (row >> STORE_SHARD_SHIFT == 0)
+        return false;
+    log_error(member->shards->base.logger, "a store has given out so many numbers that they do not fit any more",
+              LOG_S("store", member->name));
+    return true;
+}
+
+// --- Limits are of all stores together
+
+void ask_open(struct task *task, const struct member *member, int64_t account)
+{
+    for (unsigned i = 0; i < task->shards->count; i++) {
+        if (&task->shards->members[i] == member)
+            continue;
+        struct store_count_open *count =
+            PART(task_part(task, &task->shards->members[i], STORE_COUNT_OPEN, NULL), store_count_open);
+        count->account = account;
+    }
+}
+
+struct open_elsewhere open_elsewhere(const struct task *task)
+{
+    struct open_elsewhere sum = {0};
+    for (unsigned i = 0; i < task->count; i++) {
+        if (part_op(task->parts[i])->kind != STORE_COUNT_OPEN || part_op(task->parts[i])->err < 0)
+            continue;
+        const struct store_count_open *count = PART(task->parts[i], store_count_open);
+        sum.queued += count->ret_queued;
+        sum.others += count->ret_count - MIN(count->ret_queued, count->ret_count);
+    }
+    return sum;
+}
+
+int limit_left(uint64_t max, uint64_t elsewhere, uint64_t *ret)
+{
+    *ret = max > 0 ? max - MIN(elsewhere, max - 1) : 0;
+    return max > 0 && elsewhere >= max ? ERR_RATE : 0;
+}
+
 // --- The execution is made
 
-struct workflow_given { // to a run that is not made where its workflow is
-    struct run_new run;
-    char graph[];
-};
+static void over(struct task *task)
+{
+    task_end(task, (int)task->number);
+}
 
 static void made(struct task *task)
 {
     struct store_create *create = TASK(task, store_create);
     const struct run_new *run = create->run;
+    const struct job_new *job = create->job;
     uint64_t open_max = create->open_max;
     struct part *part = task->parts[0];
+    struct member *member = part->member;
     int err = part_op(part)->err;
-    if (err == 0 && create->execution.row >> STORE_SHARD_SHIFT != 0) {
-        log_error(task->shards->base.logger, "a store has given out so many numbers that they do not fit any more",
-                  LOG_S("store", part->member->name));
+    if (err == 0 && row_is_too_high(member, create->execution.row))
         err = ERR_INTERNAL;
-    }
     task_give(task, part);
     create->run = run; // the caller's, not what it was given here
+    create->job = job;
     create->open_max = open_max;
-    task_end(task, err);
+    task->number = err;
+    if (err == 0 && job)
+        order_made(task, member, create);
+    parents_tell(task, over);
 }
 
-// As the store would do by itself if it had the workflow.
-static int give_workflow(struct part *part, const struct store_workflow_get *get)
-{
-    struct store_create *create = PART(part, store_create);
-    const struct workflow *workflow = &get->ret_workflow;
-    struct retention_own own = {0};
-    struct str graph = workflow->graph_json ? str_of(workflow->graph_json) : (struct str){0};
-    bool owns = workflow->owner && str_eq(str_of(workflow->owner), create->asking_user);
-    if (create->asking_user.len > 0 && !owns)
-        return ERR_NOT_FOUND;
-    if (workflow->retention && retention_own_parse(str_of(workflow->retention), &own))
-        create->execution.retention = retention_own_over(&create->execution.retention, &own);
-    if (workflow->owner) {
-        free(create->execution.owner);
-        create->execution.owner = xstrdup(workflow->owner);
-    }
-    if (graph.len == 0 || (create->run && create->run->graph.len > 0))
-        return 0;
-    struct workflow_given *given = xcalloc(1, sizeof(*given) + graph.len + 1);
-    memcpy(given->graph, graph.data, graph.len);
-    given->run = create->run ? *create->run : (struct run_new){0};
-    given->run.graph = str_n(given->graph, graph.len);
-    create->run = &given->run;
-    part->own = given;
-    return 0;
-}
+struct making { // limits of the store in which it is made
+    uint64_t open_max, queued_max;
+};
 
-static void make(struct task *task, struct member *member, const struct store_workflow_get *get, uint64_t open_max)
+static void make(struct task *task)
 {
     struct store_create *create = TASK(task, store_create);
-    struct part *part = NULL;
+    const struct making *making = task->own;
+    struct member *member = task->member;
     if (!create->execution.execution_id)
-        create->execution.execution_id = make_id(task->shards, create->execution.account, member);
-    // What was asked first goes, and what is made is the only part; but the workflow is wanted until then.
-    unsigned asked = task->count;
-    part = task_part(task, member, STORE_CREATE, task->op);
-    PART(part, store_create)->open_max = open_max;
-    int err = get && member->number > 0 ? give_workflow(part, get) : 0;
-    task->parts[asked] = NULL;
-    task->count = asked;
+        create->execution.execution_id = id_for(task->shards, create->execution.account, member, "exec");
+    int err = order_error(task);
+    if (err < 0) {
+        task_end(task, err);
+        return;
+    }
     task_forget(task);
-    task->parts[0] = part;
-    task->count = 1;
+    struct part *part = task_part(task, member, STORE_CREATE, task->op);
+    struct store_create *inner = PART(part, store_create);
+    inner->open_max = making->open_max;
+    err = order_fill(task, member, inner);
+    if (inner->job) {
+        struct job_new *job = xcalloc(1, sizeof(*job));
+        *job = *inner->job;
+        job->queued_max = making->queued_max;
+        part->own = job;
+        inner->job = job;
+    }
     part_op(part)->err = err;
     if (err < 0)
         made(task);
@@ -123,14 +151,6 @@ static void make(struct task *task, struct member *member, const struct store_wo
 }
 
 // --- What is asked before
-
-static const struct store_workflow_get *workflow_of(const struct task *task)
-{
-    for (unsigned i = 0; i < task->count; i++)
-        if (part_op(task->parts[i])->kind == STORE_WORKFLOW_GET && part_op(task->parts[i])->err == 0)
-            return PART(task->parts[i], store_workflow_get);
-    return NULL;
-}
 
 // The store that has made it before, with the same key; NULL: none.
 static struct member *made_before(const struct task *task)
@@ -147,62 +167,49 @@ static int refusal_of(const struct part *part)
     int err = part_op((struct part *)part)->err;
     if (part_op((struct part *)part)->kind == STORE_COUNT_OPEN)
         return 0; // a store that is away is not counted
-    if (part_op((struct part *)part)->kind != STORE_GET)
-        return err == ERR_NOT_FOUND ? 0 : err; // there is no such workflow
-    if (err < 0)
+    if (part_op((struct part *)part)->kind != STORE_GET || err < 0)
         return err == ERR_NOT_FOUND ? 0 : err; // nobody knows whether a store that is away has it
     return PART((struct part *)part, store_get)->ret_execution.purged ? ERR_EXPIRED : ERR_CONFLICT;
 }
 
-// How many that count for the account's limit are open in the other stores.
-static uint64_t open_elsewhere(const struct task *task)
-{
-    uint64_t sum = 0;
-    for (unsigned i = 0; i < task->count; i++) {
-        if (part_op(task->parts[i])->kind != STORE_COUNT_OPEN || part_op(task->parts[i])->err < 0)
-            continue;
-        const struct store_count_open *count = PART(task->parts[i], store_count_open);
-        sum += count->ret_count - MIN(count->ret_queued, count->ret_count);
-    }
-    return sum;
-}
-
 static void asked(struct task *task)
 {
+    const struct store_create *create = TASK(task, store_create);
     struct member *before = made_before(task);
-    uint64_t elsewhere = open_elsewhere(task), most = TASK(task, store_create)->open_max;
-    int err = !before && most > 0 && elsewhere >= most ? ERR_RATE : 0;
+    struct open_elsewhere elsewhere = open_elsewhere(task);
+    struct making *making = task->own = xcalloc(1, sizeof(*making));
+    int err = limit_left(create->job ? 0 : create->open_max, elsewhere.others, &making->open_max);
+    int queue = limit_left(create->job ? create->job->queued_max : 0, elsewhere.queued, &making->queued_max);
+    err = before ? 0 : err < 0 ? err : queue;
     for (unsigned i = 0; i < task->count && err == 0 && !before; i++)
         err = refusal_of(task->parts[i]);
     if (err < 0) {
         task_end(task, err);
         return;
     }
-    make(task, before ? before : task->member, workflow_of(task), most > 0 ? most - MIN(elsewhere, most - 1) : 0);
+    task->member = before ? before : task->member;
+    order_ask_home(task, task->member, make);
 }
 
 // task->number: the identifier was made just now. Else others may have it; and the key, if new ones were shared out in
-// another way within the time that it is kept.
+// another way within the time that it is kept. Former servers made all jobs in the home.
 static void ask_others(struct task *task)
 {
     const struct store_create *create = TASK(task, store_create);
     const struct execution *execution = &create->execution;
     struct shards *shards = task->shards;
     bool moved = clock_mono_ms() < shards->moved_until_ms;
+    if (create->job ? create->job->queued_max > 0 : create->open_max > 0)
+        ask_open(task, task->member, execution->account);
     for (unsigned i = 0; i < shards->count; i++) {
         if (&shards->members[i] == task->member)
             continue;
-        if (create->open_max > 0 && !create->job) {
-            struct store_count_open *count =
-                PART(task_part(task, &shards->members[i], STORE_COUNT_OPEN, NULL), store_count_open);
-            count->account = execution->account;
-        }
         if (execution->execution_id && !task->number) {
             struct store_get *get = PART(task_part(task, &shards->members[i], STORE_GET, NULL), store_get);
             get->account = execution->account;
             get->execution_id = str_of(execution->execution_id);
         }
-        if (create->idempotency_key.len > 0 && moved) {
+        if (create->idempotency_key.len > 0 && (moved || (create->job && i == 0))) {
             struct store_created *created =
                 PART(task_part(task, &shards->members[i], STORE_CREATED, NULL), store_created);
             created->account = execution->account;
@@ -211,32 +218,36 @@ static void ask_others(struct task *task)
     }
 }
 
-static struct member *choose(struct shards *shards, struct store_create *create)
+static struct member *choose(struct task *task)
 {
+    struct store_create *create = TASK(task, store_create);
     struct execution *execution = &create->execution;
-    if (create->job || create->input_count > 0)
-        return home_of(shards);
+    struct shards *shards = task->shards;
     if (execution->execution_id)
         return member_for(shards, execution->account, str_of(execution->execution_id));
     if (create->idempotency_key.len > 0)
         return member_for(shards, execution->account, create->idempotency_key);
-    execution->execution_id = make_id(shards, execution->account, NULL);
-    return member_for(shards, execution->account, str_of(execution->execution_id));
+    struct member *near = order_parent_member(task);
+    task->number = 1; // nobody else has it
+    execution->execution_id = id_for(shards, execution->account, near, "exec");
+    return near ? near : member_for(shards, execution->account, str_of(execution->execution_id));
+}
+
+static void with_parents(struct task *task)
+{
+    if (order_error(task) < 0) {
+        task_end(task, order_error(task));
+        return;
+    }
+    task->member = choose(task);
+    ask_others(task);
+    task_go(task, asked);
 }
 
 void go_create(struct shards *shards, struct store_op *op)
 {
-    struct store_create *create = CONTAINER_OF(op, struct store_create, op);
+    const struct store_create *create = CONTAINER_OF(op, struct store_create, op);
     struct task *task = task_new(shards, op);
-    bool made_here = !create->execution.execution_id && create->idempotency_key.len == 0; // nobody else has it
-    task->member = choose(shards, create);
-    task->number = made_here;
-    ask_others(task);
-    if (create->execution.workflow_id && task->member->number > 0) {
-        struct store_workflow_get *get =
-            PART(task_part(task, home_of(shards), STORE_WORKFLOW_GET, NULL), store_workflow_get);
-        get->account = create->execution.account;
-        get->workflow_id = str_of(create->execution.workflow_id);
-    }
-    task_go(task, asked);
+    order_begin(task, create->execution.account, create, 1);
+    order_find_parents(task, with_parents);
 }

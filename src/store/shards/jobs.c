@@ -196,25 +196,49 @@ void go_jobs_claimed(struct shards *shards, struct store_op *op)
     claimed_in(task_new(shards, op), member, store_row_within(all->after));
 }
 
-// --- Settling, in all of them at once
+// --- Queued again, within the limit of all stores together
 
-static void settled(struct task *task)
+static uint64_t *limit_of(struct store_op *op)
 {
-    struct store_job_settle *all = TASK(task, store_job_settle);
-    all->ret_settled = 0;
-    all->ret_next_due_ms = 0;
-    for (unsigned i = 0; i < task->count; i++) {
-        const struct store_job_settle *part = PART(task->parts[i], store_job_settle);
-        if (part_op(task->parts[i])->err < 0)
-            continue;
-        all->ret_settled += part->ret_settled;
-        if (part->ret_next_due_ms > 0 && (all->ret_next_due_ms == 0 || part->ret_next_due_ms < all->ret_next_due_ms))
-            all->ret_next_due_ms = part->ret_next_due_ms;
-    }
-    task_end(task, error_of_home(task));
+    return op->kind == STORE_JOB_RETRY ? &CONTAINER_OF(op, struct store_job_retry, op)->queued_max
+                                       : &CONTAINER_OF(op, struct store_batch_change, op)->queued_max;
 }
 
-void go_job_settle(struct shards *shards, struct store_op *op)
+static void limited(struct task *task)
 {
-    task_go(ask_all(shards, op), settled);
+    uint64_t max = *limit_of(task->op);
+    int err = part_op(task->parts[0])->err;
+    task_give(task, task->parts[0]);
+    *limit_of(task->op) = max;
+    task_end(task, err);
+}
+
+static void counted(struct task *task)
+{
+    uint64_t left;
+    int err = limit_left(*limit_of(task->op), open_elsewhere(task).queued, &left);
+    if (err < 0) {
+        task_end(task, err);
+        return;
+    }
+    task_forget(task);
+    *limit_of(part_op(task_part(task, task->member, task->op->kind, task->op))) = left;
+    task_go(task, limited);
+}
+
+// Whose turn it takes is whose jobs they are.
+void go_job_limited(struct shards *shards, struct store_op *op)
+{
+    const struct store_batch_change *change = CONTAINER_OF(op, struct store_batch_change, op);
+    int64_t row = op->kind == STORE_JOB_RETRY ? CONTAINER_OF(op, struct store_job_retry, op)->row : change->row;
+    struct member *member = member_at(shards, row);
+    bool retries = op->kind == STORE_JOB_RETRY || change->retry;
+    if (!member || !retries || *limit_of(op) == 0 || op->account == 0) {
+        go_by_row(shards, op);
+        return;
+    }
+    struct task *task = task_new(shards, op);
+    task->member = member;
+    ask_open(task, member, op->account);
+    task_go(task, counted);
 }

@@ -45,6 +45,11 @@
     X(BLOB_FIND, go_home, NONE)                                                                                       \
     X(BLOBS_FIND, go_home, NONE)                                                                                      \
     X(COLD_OWN, go_home, NONE)                                                                                        \
+    /* Only asked by this adapter itself, of one of the stores. */                                                    \
+    X(PARENTS_LOOK, go_home, NONE)                                                                                    \
+    X(PARENTS_TELL, go_home, NONE)                                                                                    \
+    X(PARENTS_WAITING, go_home, NONE)                                                                                 \
+    X(PARENTS_AWAITED, go_home, NONE)                                                                                 \
     /* Where the execution lies. */                                                                                   \
     X(CLAIM, go_by_row, {ROW(claim, row), GIVEN(claim)})                                                              \
     X(APPEND, go_by_row, {ROW(append, row)})                                                                          \
@@ -55,17 +60,17 @@
     X(CUT, go_by_row, {ROW(cut, row)})                                                                                \
     X(JOB_CLAIM, go_by_row, {ROW(job_claim, row), GIVEN(job_claim)})                                                  \
     X(JOB_RETURN, go_by_row, {ROW(job_return, row), GIVEN(job_return)})                                               \
-    X(JOB_RETRY, go_by_row, {ROW(job_retry, row), GIVEN(job_retry)})                                                  \
-    X(JOB_WAITS, go_by_row, {ROW(job_waits, row), ROW(job_waits, ret_job.batch)})                                     \
-    X(BATCH_CREATE, go_home, NONE)                                                                                    \
-    X(BATCH_ADD, go_by_row, {ROW(batch_add, row), ROW(batch_add, ret_batch.row)})                                     \
-    X(BATCH_CHANGE, go_by_row,                                                                                        \
+    X(JOB_RETRY, go_job_limited, {ROW(job_retry, row), GIVEN(job_retry)})                                             \
+    X(JOB_WAITS, go_job_waits, {ROW(job_waits, row), ROW(job_waits, ret_job.batch)})                                  \
+    X(BATCH_CREATE, go_batch_create, {ROW(batch_create, batch.row)})                                                  \
+    X(BATCH_ADD, go_batch_add, {ROW(batch_add, row), ROW(batch_add, ret_batch.row)})                                  \
+    X(BATCH_CHANGE, go_job_limited,                                                                                   \
       {ROW(batch_change, row), ROW(batch_change, after_row), ROW(batch_change, ret_batch.row)}, batch_change_outward) \
     X(BATCH_FAILURES, go_by_row,                                                                                      \
       {ROW(batch_failures, row), ROW(batch_failures, before_row), ROW(batch_failures, ret_next_row)},                 \
       batch_failures_outward)                                                                                         \
     X(BATCH_CELLS, go_by_row, {ROW(batch_cells, row)})                                                                \
-    X(JOB_LINKS, go_by_row, {ROW(job_links, row)})                                                                    \
+    X(JOB_LINKS, go_job_links, {ROW(job_links, row), ROW(job_links, ret_first)})                                      \
     X(ARTIFACTS_PURGE, go_by_row, {ROW(artifacts_purge, row)})                                                        \
     X(READ, go_by_row, {ROW(read, row)})                                                                              \
     X(SUMMARY, go_by_row, {ROW(summary, row)})                                                                        \
@@ -126,5 +131,5 @@ STORE_COMMITS(IS_ROUTED)
 STORE_QUERIES(IS_ROUTED)
 _Static_assert((int)ROUTED_COUNT == (int)STORE_OP_KINDS, "no kind has two");
 
-#define ROUTE(NAME, way, ...) [STORE_##NAME] = {way, __VA_ARGS__},
+#define ROUTE(NAME, way, ...) [STORE_##NAME] = {.go = (way), .rows = __VA_ARGS__},
 const struct shards_route shards_routes[STORE_OP_KINDS] = {ROUTES(ROUTE)};

@@ -97,6 +97,11 @@ struct task {
     struct member *member;
     void *own; // freed at its end
     int64_t number;
+    // Freed at its end in the same way, if there are any.
+    struct telling *telling; // parents.c
+    void (*telling_free)(struct telling *telling);
+    struct order *order; // order.c
+    void (*order_free)(struct order *order);
 };
 #define TASK(task, type) CONTAINER_OF((task)->op, struct type, op)
 
@@ -119,27 +124,70 @@ void refuse(struct store_op *op, int err); // answers it
 void member_probe(struct member *member);
 
 // --- The ways
-shards_route_fn go_home, go_by_row;                                          // task.c
-shards_route_fn go_get, go_batch_get, go_count_open, go_waits_due;           // ask_all.c
-shards_route_fn go_cold_backlog;                                             // ask_all.c
-shards_route_fn go_cold_known, go_blobs_known, go_blobs_unused;              // ask_all.c
-shards_route_fn go_list;                                                     // lists.c
-shards_route_fn go_jobs_ready, go_job_lines, go_jobs_claimed, go_job_settle; // jobs.c
-shards_route_fn go_walk;                                                     // walk.c
-shards_route_fn go_look, go_mirror_advance, go_cold_swap;                    // scatter.c
-shards_route_fn go_lease;                                                    // leases.c
-shards_route_fn go_create;                                                   // create.c
-shards_route_fn go_account;                                                  // accounts.c
-shards_route_fn go_node_start, go_node_beat, go_lease_adopt;                 // nodes.c
-shards_route_fn go_artifact_put, go_blob_drop;                               // artifacts.c
-shards_route_fn go_backup;                                                   // backup.c
+shards_route_fn go_home, go_by_row;                                           // task.c
+shards_route_fn go_get, go_batch_get, go_count_open, go_waits_due;            // ask_all.c
+shards_route_fn go_cold_backlog;                                              // ask_all.c
+shards_route_fn go_cold_known, go_blobs_known, go_blobs_unused;               // ask_all.c
+shards_route_fn go_list;                                                      // lists.c
+shards_route_fn go_jobs_ready, go_job_lines, go_jobs_claimed, go_job_limited; // jobs.c
+shards_route_fn go_job_settle;                                                // parents.c
+shards_route_fn go_job_waits, go_job_links;                                   // links.c
+shards_route_fn go_batch_create, go_batch_add;                                // batches.c
+shards_route_fn go_walk;                                                      // walk.c
+shards_route_fn go_look, go_mirror_advance, go_cold_swap;                     // scatter.c
+shards_route_fn go_lease;                                                     // leases.c
+shards_route_fn go_create;                                                    // create.c
+shards_route_fn go_account;                                                   // accounts.c
+shards_route_fn go_node_start, go_node_beat, go_lease_adopt;                  // nodes.c
+shards_route_fn go_artifact_put, go_blob_drop;                                // artifacts.c
+shards_route_fn go_backup;                                                    // backup.c
 
 // --- jobs.c: see struct shards_route
 void batch_change_outward(const struct member *member, struct store_op *op);
 void batch_failures_outward(const struct member *member, struct store_op *op);
 
+// --- parents.c
+struct parent_key parent_outside(const struct member *member, struct parent_key key);
+struct member *parent_member(struct shards *shards, struct parent_key key);          // of one as it is outside
+struct parent_key parent_within(const struct member *member, struct parent_key key); // as this store knows it
+// Something of `child` waits for this one, as it is outside.
+void telling_add(struct task *task, struct member *child, struct parent_key key);
+// Looks how all that was added stands, and tells those who wait what is over. What a store that is away would have to
+// do is left out. Then goes on with `then`.
+void parents_tell(struct task *task, task_fn *then);
+unsigned telling_told(const struct task *task); // how many jobs
+
+// --- order.c: what executions are made with that lies in other stores: what they wait for, and, in the home, secrets,
+// workflows and contents
+void order_begin(struct task *task, int64_t account, const struct store_create *creates, size_t count);
+// Looks for what they wait for, in all stores.
+void order_find_parents(struct task *task, task_fn *then);
+// The store of the first one that is not over and takes new executions; NULL: there is none.
+struct member *order_parent_member(const struct task *task);
+// Of jobs of this batch: whether what they wait for waits for it.
+void order_find_circles(struct task *task, struct parent_key batch, task_fn *then);
+// What the store in which they are made must know of the home.
+void order_ask_home(struct task *task, struct member *member, task_fn *then);
+int order_error(const struct task *task); // of what was asked; 0
+// The copy of one of them becomes what that store is to make. ERR_NOT_FOUND: see store_create.asking_user.
+int order_fill(struct task *task, struct member *member, struct store_create *create);
+// It is made, and waits for what lies in other stores; `create` is the caller's.
+void order_made(struct task *task, struct member *member, const struct store_create *create);
+
 // --- create.c: where an execution of this identifier, or idempotency key, lies if no store was added since
 struct member *member_for(struct shards *shards, int64_t account, struct str name);
+// An identifier by which it is looked for where it is made; of any store that serves, if `member` is NULL.
+char *id_for(struct shards *shards, int64_t account, const struct member *member, const char *prefix);
+// Whether a row that it gave out is too high to be one of several stores; says so.
+bool row_is_too_high(const struct member *member, int64_t row);
+// Asks the other stores than `member` how many executions of the account are open there.
+void ask_open(struct task *task, const struct member *member, int64_t account);
+struct open_elsewhere { // of what was asked; a store that is away is not counted
+    uint64_t queued, others;
+};
+struct open_elsewhere open_elsewhere(const struct task *task);
+// What is left of a limit; 0: there is none.
+int limit_left(uint64_t max, uint64_t elsewhere, uint64_t *ret);
 
 // --- leases.c
 uint64_t cold_epoch_of(struct member *member, uint64_t home_epoch);

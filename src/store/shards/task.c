@@ -68,6 +68,8 @@ static void note(struct part *part)
         log_error(logger, "a store is away; what lies in others goes on", LOG_S("store", member->name));
     else
         log_info(logger, "a store is back", LOG_S("store", member->name));
+    if (!err) // what it and others had to tell each other is looked for
+        store_publish(&member->shards->base, &(struct store_change){.elsewhere = true, .missed = true}, 1);
 }
 
 // --- One operation in the place of another
@@ -223,6 +225,10 @@ void task_end(struct task *task, int err)
 {
     struct store_op *op = task->op;
     task_forget(task);
+    if (task->telling)
+        task->telling_free(task->telling);
+    if (task->order)
+        task->order_free(task->order);
     free(task->own);
     free(task);
     op->err = err;

@@ -22,6 +22,11 @@ void query_job_links(const struct session *session, struct store_op *op)
     op->err = catalogue_job_links(session->sql, CONTAINER_OF(op, struct store_job_links, op));
 }
 
+void query_parents_awaited(const struct session *session, struct store_op *op)
+{
+    op->err = catalogue_parents_awaited(session->sql, CONTAINER_OF(op, struct store_parents_awaited, op));
+}
+
 void query_jobs_claimed(const struct session *session, struct store_op *op)
 {
     op->err = catalogue_jobs_claimed(session->sql, CONTAINER_OF(op, struct store_jobs_claimed, op));

@@ -81,6 +81,24 @@ int commit_job_settle(struct transaction *tx, struct store_op *op)
     return catalogue_job_settle(tx->session.sql, settle, transaction_now_ms(tx), &changes);
 }
 
+int commit_parents_look(struct transaction *tx, struct store_op *op)
+{
+    return commit_refuse(op, catalogue_parents_look(tx->session.sql, CONTAINER_OF(op, struct store_parents_look, op)));
+}
+
+int commit_parents_tell(struct transaction *tx, struct store_op *op)
+{
+    struct store_parents_tell *tell = CONTAINER_OF(op, struct store_parents_tell, op);
+    const struct catalogue_changes changes = job_changes(tx);
+    return catalogue_parents_tell(tx->session.sql, tell, &changes);
+}
+
+int commit_parents_waiting(struct transaction *tx, struct store_op *op)
+{
+    struct store_parents_waiting *query = CONTAINER_OF(op, struct store_parents_waiting, op);
+    return commit_refuse(op, catalogue_parents_waiting(tx->session.sql, query));
+}
+
 static int queue_limit(struct transaction *tx, int64_t account, uint64_t more, uint64_t max)
 {
     uint64_t queued = 0;
