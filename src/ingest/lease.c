@@ -101,6 +101,13 @@ static struct lease *lease_current(struct lease_table *table, int64_t row, uint6
     return NULL;
 }
 
+// It has its epoch, or knows it by its key.
+static void lease_resume(struct lease *lease, uint64_t holder)
+{
+    lease->holder = holder;
+    lease->unspoken = false;
+}
+
 enum lease_verdict lease_connect(struct lease_table *table, int64_t row, uint64_t epoch, struct lease_stored stored,
                                  uint64_t holder, uint64_t now_ms, uint64_t *ret_former_holder)
 {
@@ -120,7 +127,7 @@ enum lease_verdict lease_connect(struct lease_table *table, int64_t row, uint64_
     if (!lease || table->shared)
         return LEASE_RETURN;
     *ret_former_holder = lease->holder;
-    lease->holder = holder;
+    lease_resume(lease, holder);
     return LEASE_RESUME;
 }
 
@@ -136,7 +143,7 @@ enum lease_verdict lease_returned(struct lease_table *table, int64_t row, uint64
         return LEASE_TAKEN;
     if (lease->holder)
         *ret_former_holder = lease->holder;
-    lease->holder = holder;
+    lease_resume(lease, holder);
     return LEASE_RESUME;
 }
 

@@ -26,7 +26,7 @@ struct lease {
     uint64_t lag_records;
     bool has_lag, cancel_asked;
     bool recovered; // the runner was heard of again, and the stored status is, or may be, still `lost`
-    bool unspoken;  // it was granted, but its runner never learned of it
+    bool unspoken;  // it was granted, but its runner has not learned of it so far
     char cancel_reason[64];
 };
 

@@ -96,6 +96,20 @@ static void claim_whose_runner_went_before_it_heard_of_it_holds_nobody_up(void *
     assert_int_equal(connect_runner(*state, 0, 2, 12, 1002), LEASE_TAKEN);
 }
 
+static void claim_whose_runner_comes_back_after_all_is_held(void **state)
+{
+    struct lease_table *table = *state;
+    hold(table, 1, 10, 1000);
+    lease_abandon(table, 7, 10);
+    assert_int_equal(connect_runner(table, 1, 1, 11, 1001), LEASE_RESUME); // it is known by the key of its claim
+    assert_int_equal(connect_runner(table, 0, 1, 12, 1002), LEASE_TAKEN);
+    lease_abandon(table, 7, 11);
+    table->shared = true;
+    assert_int_equal(connect_runner(table, 1, 1, 13, 1003), LEASE_RETURN);
+    assert_int_equal(lease_returned(table, 7, 1, false, 13, 1004, &former), LEASE_RESUME);
+    assert_int_equal(connect_runner(table, 0, 1, 14, 1005), LEASE_TAKEN);
+}
+
 static void silent_runner_is_lost_once_and_running_again_when_heard_of(void **state)
 {
     struct expired expired = {0};
@@ -378,6 +392,7 @@ int main(void)
         TEST(refused_claim_leaves_the_former_lease_as_it_was),
         TEST(same_epoch_comes_back_and_replaces_its_dead_connection),
         TEST(claim_whose_runner_went_before_it_heard_of_it_holds_nobody_up),
+        TEST(claim_whose_runner_comes_back_after_all_is_held),
         TEST(silent_runner_is_lost_once_and_running_again_when_heard_of),
         TEST(nobody_is_lost_because_the_store_was_away),
         TEST(heartbeats_keep_the_lease),

@@ -119,10 +119,9 @@ uint64_t execution_claim_mark(struct str key, uint64_t epoch)
     return mark ? mark : 1;
 }
 
-uint64_t execution_claimed_with(const struct execution *execution, struct str key)
+uint64_t execution_claimed_with(struct str key, uint64_t claim_mark, uint64_t epoch)
 {
-    bool same = key.len > 0 && execution->claim_mark == execution_claim_mark(key, execution->epoch);
-    return same ? execution->epoch : 0;
+    return key.len > 0 && claim_mark == execution_claim_mark(key, epoch) ? epoch : 0;
 }
 
 bool execution_settled(const struct execution *execution)

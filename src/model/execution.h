@@ -52,9 +52,9 @@ void execution_copy(const struct execution *from, struct execution *ret); // cop
 // A runner whose claim was answered, but not heard, claims again with the same key, and is known by it: what it brings
 // is execution_claim_mark of that key and of the epoch that it was given. So the key of an earlier claim says nothing.
 uint64_t execution_claim_mark(struct str key, uint64_t epoch); // `key` is not empty; never 0
-// The epoch of a runner that comes without one, with the key of its claim: that of the execution if it has claimed it
-// with this key and nobody has since, else 0.
-uint64_t execution_claimed_with(const struct execution *execution, struct str key);
+// The epoch of a runner that comes without one, with the key of its claim, which may be empty: that of the execution if
+// its mark is of this key, so that nobody else has claimed it since; else 0.
+uint64_t execution_claimed_with(struct str key, uint64_t claim_mark, uint64_t epoch);
 
 // Whether no other attempt follows by itself any more: it was decided, and `retried_as` names the one that does.
 bool execution_settled(const struct execution *execution);

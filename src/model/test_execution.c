@@ -198,14 +198,12 @@ static void a_copy_owns_its_strings(void **state)
 static void a_runner_is_known_by_the_key_of_the_last_claim(void **state)
 {
     (void)state;
-    struct execution execution = {.epoch = 3, .claim_mark = execution_claim_mark(STR("k"), 3)};
-    assert_int_equal(execution_claimed_with(&execution, STR("k")), 3);
-    assert_int_equal(execution_claimed_with(&execution, STR("another")), 0);
-    assert_int_equal(execution_claimed_with(&execution, STR("")), 0);
-    execution.epoch = 4; // by one without a key, or at a server that keeps none
-    assert_int_equal(execution_claimed_with(&execution, STR("k")), 0);
-    const struct execution unclaimed = {0};
-    assert_int_equal(execution_claimed_with(&unclaimed, STR("k")), 0);
+    uint64_t mark = execution_claim_mark(STR("k"), 3);
+    assert_int_equal(execution_claimed_with(STR("k"), mark, 3), 3);
+    assert_int_equal(execution_claimed_with(STR("another"), mark, 3), 0);
+    assert_int_equal(execution_claimed_with(STR(""), mark, 3), 0);
+    assert_int_equal(execution_claimed_with(STR("k"), mark, 4), 0); // by one without a key since
+    assert_int_equal(execution_claimed_with(STR("k"), 0, 0), 0);
 }
 
 int main(void)

@@ -342,6 +342,22 @@ MUTATIONS = [
         ["test_hub"],
     ),
     (
+        "api",
+        "api/runner/stream.c",
+        "        epoch = stream->options.epoch =\n",
+        "        epoch =\n",
+        "does not ask the store for the lease by the epoch that the runner's key has told",
+        ["test_runner_socket"],
+    ),
+    (
+        "hub",
+        "lease.c",
+        "    lease->holder = holder;\n    lease->unspoken = false;\n",
+        "    lease->holder = holder;\n",
+        "gives to anyone what a runner has that did not hear of it at first",
+        ["test_lease"],
+    ),
+    (
         "hub",
         "lease.c",
         "    if (!lease || lease->epoch != epoch || lease->holder != holder || lease->state == LEASE_CLAIMING)",

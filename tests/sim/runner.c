@@ -121,6 +121,7 @@ static void connect_now(struct world *world, struct runner *runner)
     say(world, runner,
         &(struct message){.type = MESSAGE_CONNECT,
                           .producer = producer_of(runner),
+                          .key = runner->number + 1,
                           .epoch = runner->run.epoch,
                           .incarnation = runner->run.incarnation,
                           .register_first = !runner->run.registered});

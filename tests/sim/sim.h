@@ -74,6 +74,11 @@ struct entry {
     uint64_t epoch;   // 0: not from a runner
 };
 
+struct claim_key { // as a text
+    char text[16];
+};
+struct claim_key claim_key_of(unsigned key); // empty if it is 0
+
 struct state { // what is on the disk
     bool exists;
     struct sequence_head head; // head.next entries are in the log
@@ -81,7 +86,7 @@ struct state { // what is on the disk
     uint64_t cut_digest;       // of those before it
     uint64_t restored_from;    // entries from here on may differ from what an earlier incarnation had at their place
     struct sequence_producer producers[PRODUCERS];
-    uint64_t digest;
+    uint64_t digest, claim_mark;
     bool has_exit_code, waits;
     bool asked; // for the checks: somebody is still to answer
     int exit_code;
@@ -114,6 +119,7 @@ struct op {
     struct server *server; // that asks
     uint64_t life;         // its
     unsigned producer;
+    unsigned key; // of CLAIM; see struct message
     uint64_t first, epoch;
     bool skip_ahead;
     uint64_t skip_digest; // with skip_ahead: what the producer's digest goes on from
@@ -254,6 +260,7 @@ struct message {
     enum message_type type;
     int err;
     unsigned producer, count;
+    unsigned key; // of the claim of a runner that connects; 0: none
     uint64_t first, next, epoch, incarnation, digest;
     int64_t position;
     bool register_first, with_digest, has_exit_code; // of runners

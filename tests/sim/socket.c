@@ -390,6 +390,7 @@ static void claim(struct world *world, struct socket *socket)
 {
     struct op *op = server_op(socket->server, OP_CLAIM, socket, claimed);
     op->node = socket->server->node;
+    op->key = socket->hello.key;
     store_submit_op(world, op);
 }
 
@@ -429,6 +430,9 @@ static void found_execution(struct world *world, struct op *op)
     uint64_t epoch = socket->hello.incarnation == world->store.incarnation ? socket->hello.epoch : 0;
     if (socket->closed)
         return;
+    if (epoch == 0)
+        epoch =
+            execution_claimed_with(str_of(claim_key_of(socket->hello.key).text), op->ret_state.claim_mark, head->epoch);
     if (op->err) {
         give_up(world, socket, op->err);
     } else if (head->sealed && epoch && epoch == head->epoch) {

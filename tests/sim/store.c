@@ -152,6 +152,14 @@ static int apply_lease(struct world *world, const struct node_lease_ask *ask)
     return node_lease_next(&disk->lease, &holder, ask, (int64_t)world->now_ms, &disk->lease);
 }
 
+struct claim_key claim_key_of(unsigned key)
+{
+    struct claim_key ret = {0};
+    if (key > 0)
+        snprintf(ret.text, sizeof(ret.text), "%u", key);
+    return ret;
+}
+
 static int apply_claim(struct world *world, const struct op *op)
 {
     struct state *disk = &world->store.disk;
@@ -163,7 +171,11 @@ static int apply_claim(struct world *world, const struct op *op)
         err = apply_lease(world, &(struct node_lease_ask){NODE_LEASE_CLAIM, op->node, after.epoch, 0, 0});
     if (err == 0 && world->shared)
         check_taken_over(op, &lease, &before);
-    return err < 0 ? err : apply_outcome(world, &claimed);
+    if (err == 0)
+        err = apply_outcome(world, &claimed);
+    if (err == 0 && op->key > 0)
+        disk->claim_mark = execution_claim_mark(str_of(claim_key_of(op->key).text), after.epoch);
+    return err;
 }
 
 // What several servers have of each other, and not the log.

@@ -455,7 +455,8 @@ void runner_stream_start(struct runner_stream *stream, const struct execution *e
     uint64_t epoch = stream->options.epoch;
 
     if (epoch == 0) // it may have claimed it already, and not have heard the answer
-        epoch = stream->options.epoch = execution_claimed_with(execution, str_of(stream->key));
+        epoch = stream->options.epoch =
+            execution_claimed_with(str_of(stream->key), execution->claim_mark, execution->epoch);
     stream->row = execution->row;
     stream->account = execution->account;
     snprintf(stream->execution_id, sizeof(stream->execution_id), "%s", execution->execution_id);
