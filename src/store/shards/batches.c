@@ -162,7 +162,7 @@ static void add_jobs(struct task *task)
 
 static void ask_home(struct task *task)
 {
-    task->number = (int64_t)open_elsewhere(task).queued;
+    task->number = (int64_t)open_elsewhere(task, task->member).queued;
     order_ask_home(task, task->member, add_jobs);
 }
 
@@ -173,8 +173,8 @@ static void count(struct task *task)
         task_end(task, order_error(task));
         return;
     }
-    if (add->queued_max > 0 && add->count > 0)
-        ask_open(task, task->member, add->jobs[0].execution.account);
+    if (add->count > 0)
+        ask_open(task, add->jobs[0].execution.account, true, add->count, add->queued_max);
     task_go(task, ask_home);
 }
 

@@ -55,38 +55,6 @@ bool row_is_too_high(const struct member *member, int64_t row)
     return true;
 }
 
-// --- Limits are of all stores together
-
-void ask_open(struct task *task, const struct member *member, int64_t account)
-{
-    for (unsigned i = 0; i < task->shards->count; i++) {
-        if (&task->shards->members[i] == member)
-            continue;
-        struct store_count_open *count =
-            PART(task_part(task, &task->shards->members[i], STORE_COUNT_OPEN, NULL), store_count_open);
-        count->account = account;
-    }
-}
-
-struct open_elsewhere open_elsewhere(const struct task *task)
-{
-    struct open_elsewhere sum = {0};
-    for (unsigned i = 0; i < task->count; i++) {
-        if (part_op(task->parts[i])->kind != STORE_COUNT_OPEN || part_op(task->parts[i])->err < 0)
-            continue;
-        const struct store_count_open *count = PART(task->parts[i], store_count_open);
-        sum.queued += count->ret_queued;
-        sum.others += count->ret_count - MIN(count->ret_queued, count->ret_count);
-    }
-    return sum;
-}
-
-int limit_left(uint64_t max, uint64_t elsewhere, uint64_t *ret)
-{
-    *ret = max > 0 ? max - MIN(elsewhere, max - 1) : 0;
-    return max > 0 && elsewhere >= max ? ERR_RATE : 0;
-}
-
 // --- The execution is made
 
 static void over(struct task *task)
@@ -176,7 +144,7 @@ static void asked(struct task *task)
 {
     const struct store_create *create = TASK(task, store_create);
     struct member *before = made_before(task);
-    struct open_elsewhere elsewhere = open_elsewhere(task);
+    struct open_elsewhere elsewhere = open_elsewhere(task, task->member);
     struct making *making = task->own = xcalloc(1, sizeof(*making));
     int err = limit_left(create->job ? 0 : create->open_max, elsewhere.others, &making->open_max);
     int queue = limit_left(create->job ? create->job->queued_max : 0, elsewhere.queued, &making->queued_max);
@@ -199,8 +167,7 @@ static void ask_others(struct task *task)
     const struct execution *execution = &create->execution;
     struct shards *shards = task->shards;
     bool moved = clock_mono_ms() < shards->moved_until_ms;
-    if (create->job ? create->job->queued_max > 0 : create->open_max > 0)
-        ask_open(task, task->member, execution->account);
+    ask_open(task, execution->account, create->job, 1, create->job ? create->job->queued_max : create->open_max);
     for (unsigned i = 0; i < shards->count; i++) {
         if (&shards->members[i] == task->member)
             continue;

@@ -216,7 +216,7 @@ static void limited(struct task *task)
 static void counted(struct task *task)
 {
     uint64_t left;
-    int err = limit_left(*limit_of(task->op), open_elsewhere(task).queued, &left);
+    int err = limit_left(*limit_of(task->op), open_elsewhere(task, task->member).queued, &left);
     if (err < 0) {
         task_end(task, err);
         return;
@@ -239,6 +239,6 @@ void go_job_limited(struct shards *shards, struct store_op *op)
     }
     struct task *task = task_new(shards, op);
     task->member = member;
-    ask_open(task, member, op->account);
+    ask_open(task, op->account, true, 1, *limit_of(op));
     task_go(task, counted);
 }

@@ -159,6 +159,7 @@ static void shards_free(struct store *store)
         free(shards->members[i].why);
     }
     pthread_mutex_destroy(&shards->base.watch_mutex);
+    pthread_mutex_destroy(&shards->counted_mutex);
     free(shards);
 }
 
@@ -181,6 +182,7 @@ static struct shards *shards_new(const struct shards_options *options)
     shards->base = (struct store){
         .vtable = &vtable, .logger = options->logger, .watch_mutex = PTHREAD_MUTEX_INITIALIZER, .one_writer = true};
     shards->base.alone = true;
+    pthread_mutex_init(&shards->counted_mutex, NULL);
     shards->routes = shards_routes;
     shards->count = (unsigned)options->count;
     for (unsigned i = 0; i < shards->count; i++) {

@@ -21,6 +21,12 @@ struct member { // one of the stores
     _Atomic uint64_t probed_ms;            // clock_mono_ms of the probe that it has not answered yet; 0: there is none
 };
 
+#define COUNTED_MAX 64
+struct counted { // what was open of an account, in all stores, and what was made since
+    int64_t account;
+    uint64_t queued, others, made, at_ms; // at_ms: by clock_mono_ms; 0: it was not counted
+};
+
 struct shards {
     struct store base;
     const struct shards_route *routes; // by kind
@@ -31,6 +37,8 @@ struct shards {
     uint64_t moved_until_ms; // clock_mono_ms; till then an idempotency key may be where its share was before
     _Atomic int64_t former;  // the node that this server was before; 0: it is not known
     atomic_bool placing;     // accounts are being told to those that are behind
+    pthread_mutex_t counted_mutex;
+    struct counted counted[COUNTED_MAX];
 };
 
 static inline struct shards *shards_of(struct store *store)
@@ -180,12 +188,15 @@ struct member *member_for(struct shards *shards, int64_t account, struct str nam
 char *id_for(struct shards *shards, int64_t account, const struct member *member, const char *prefix);
 // Whether a row that it gave out is too high to be one of several stores; says so.
 bool row_is_too_high(const struct member *member, int64_t row);
-// Asks the other stores than `member` how many executions of the account are open there.
-void ask_open(struct task *task, const struct member *member, int64_t account);
-struct open_elsewhere { // of what was asked; a store that is away is not counted
+
+// --- limits.c
+// Asks the stores how many executions of the account are open, unless so many more are far from the limit: `max`, of
+// queued jobs or of the others; 0: there is none.
+void ask_open(struct task *task, int64_t account, bool queued, uint64_t more, uint64_t max);
+struct open_elsewhere { // than in the member, of what was asked; a store that is away is not counted
     uint64_t queued, others;
 };
-struct open_elsewhere open_elsewhere(const struct task *task);
+struct open_elsewhere open_elsewhere(const struct task *task, const struct member *member);
 // What is left of a limit; 0: there is none.
 int limit_left(uint64_t max, uint64_t elsewhere, uint64_t *ret);
 
