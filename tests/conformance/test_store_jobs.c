@@ -253,7 +253,7 @@ static void jobs_are_added_all_or_none_and_each_once(void **state)
     assert_int_equal(fixture_run(fixture, &add.op), 0);
     assert_int_equal(add.ret_batch.counts.of[STATUS_QUEUED], BATCH_ADD_MAX);
     assert_true(add.ret_batch.open);
-    int64_t first = creates[0].execution.row;
+    int64_t again = creates[200].execution.row; // rows need not follow each other: on PostgreSQL a day may begin
     assert_int_equal(creates[0].execution.job.batch, batch);
     assert_int_equal(creates[200].execution.job.batch_index, 200);
     store_op_release(&add.op);
@@ -262,7 +262,7 @@ static void jobs_are_added_all_or_none_and_each_once(void **state)
     assert_int_equal(fixture_run(fixture, &add.op), 0);
     assert_true(creates[0].ret_existed);
     assert_false(creates[99].ret_existed);
-    assert_int_equal(creates[0].execution.row, first + 200);
+    assert_true(creates[0].execution.row == again);
     assert_int_equal(batch_total(&add.ret_batch.counts), 300);
     assert_false(add.ret_batch.open);
     store_op_release(&add.op);
