@@ -92,9 +92,11 @@
       "SELECT first, count FROM chunks{part} WHERE execution = ?1 AND first <= ?2 ORDER BY first DESC LIMIT 1")        \
     X(CHUNKS_FROM, "SELECT first, count, raw FROM chunks{part} WHERE execution = ?1 AND first >= ?2 ORDER BY first "   \
                    "LIMIT ?3")                                                                                         \
-    X(CHUNKS_COVERING, "SELECT first, count, raw FROM chunks{part} WHERE execution = ?1 AND first >= (SELECT "         \
-                       "coalesce(max(c.first), 0) FROM chunks{part} c WHERE c.execution = ?1 AND c.first <= ?2) "      \
-                       "ORDER BY first LIMIT ?3")                                                                      \
+    /* Not max(): as long as there are no statistics of a day's rows, it is planned to read all of the log's. */       \
+    X(CHUNKS_COVERING,                                                                                                 \
+      "SELECT first, count, raw FROM chunks{part} WHERE execution = ?1 AND first >= coalesce((SELECT c.first FROM "    \
+      "chunks{part} c WHERE c.execution = ?1 AND c.first <= ?2 ORDER BY c.first DESC LIMIT 1), 0) "                    \
+      "ORDER BY first LIMIT ?3")                                                                                       \
     X(CHUNKS_BEFORE,                                                                                                   \
       "SELECT first, count, raw FROM chunks{part} WHERE execution = ?1 AND first < ?2 ORDER BY first DESC "            \
       "LIMIT ?3")                                                                                                      \
