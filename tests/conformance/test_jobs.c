@@ -102,8 +102,8 @@ static void what_a_job_waits_for_is_told(void **state)
     struct queue *queue = *state;
     int64_t first = queue_must_submit(queue, &(struct queue_job){.id = "first"});
     int64_t second = queue_must_submit(queue, &plain);
-    int64_t child =
-        queue_must_submit(queue, &(struct queue_job){.parents = {{STR("first"), DEPENDENCY_OK}}, .parent_count = 1});
+    int64_t child = queue_must_submit(
+        queue, &(struct queue_job){.parents = {{.id = STR("first"), .wish = DEPENDENCY_OK}}, .parent_count = 1});
     struct store_job_waits waits = {.op.kind = STORE_JOB_WAITS, .row = second};
     assert_int_equal(catalogue_job_waits(queue->sql, &waits), 0);
     assert_int_equal(waits.ret_before, 1);
@@ -319,8 +319,8 @@ static void a_lost_job_without_a_rule_may_come_back_and_those_behind_it_wait(voi
 {
     struct queue *queue = *state;
     int64_t row = queue_must_submit(queue, &(struct queue_job){.id = "p", .retries = 3, .retry_on = "failed"});
-    int64_t child =
-        queue_must_submit(queue, &(struct queue_job){.parents = {{STR("p"), DEPENDENCY_ANY}}, .parent_count = 1});
+    int64_t child = queue_must_submit(
+        queue, &(struct queue_job){.parents = {{.id = STR("p"), .wish = DEPENDENCY_ANY}}, .parent_count = 1});
     assert_int_equal(queue_claim(queue, row), 0);
     assert_int_equal(queue_ask(queue, row, &(struct outcome_ask){.cause = OUTCOME_SILENT}), 0);
     queue_settle(queue);
@@ -393,11 +393,12 @@ static void a_job_waits_for_all_that_it_names(void **state)
     int64_t parents[3];
     for (size_t i = 0; i < 3; i++)
         parents[i] = queue_must_submit(queue, &(struct queue_job){.id = names[i]});
-    int64_t child = queue_must_submit(queue, &(struct queue_job){.parents = {{STR("a"), DEPENDENCY_OK},
-                                                                             {STR("b"), DEPENDENCY_FAILED},
-                                                                             {STR("c"), DEPENDENCY_ANY},
-                                                                             {STR("a"), DEPENDENCY_OK}}, // twice
-                                                                 .parent_count = 4});
+    int64_t child =
+        queue_must_submit(queue, &(struct queue_job){.parents = {{.id = STR("a"), .wish = DEPENDENCY_OK},
+                                                                 {.id = STR("b"), .wish = DEPENDENCY_FAILED},
+                                                                 {.id = STR("c"), .wish = DEPENDENCY_ANY},
+                                                                 {.id = STR("a"), .wish = DEPENDENCY_OK}}, // twice
+                                                     .parent_count = 4});
     static const enum execution_status ends[] = {STATUS_COMPLETED, STATUS_TIMED_OUT, STATUS_CANCELLED};
     for (size_t i = 0; i < 3; i++) {
         assert_int_equal(queue_state(queue, child), JOB_HELD);
@@ -414,11 +415,11 @@ static void what_can_never_run_is_skipped_with_the_reason_and_so_is_what_waits_f
     struct queue *queue = *state;
     int64_t parent = queue_must_submit(queue, &(struct queue_job){.id = "p"});
     int64_t child = queue_must_submit(
-        queue, &(struct queue_job){.id = "c", .parents = {{STR("p"), DEPENDENCY_OK}}, .parent_count = 1});
-    int64_t grandchild =
-        queue_must_submit(queue, &(struct queue_job){.parents = {{STR("c"), DEPENDENCY_OK}}, .parent_count = 1});
-    int64_t tidy =
-        queue_must_submit(queue, &(struct queue_job){.parents = {{STR("c"), DEPENDENCY_ANY}}, .parent_count = 1});
+        queue, &(struct queue_job){.id = "c", .parents = {{.id = STR("p"), .wish = DEPENDENCY_OK}}, .parent_count = 1});
+    int64_t grandchild = queue_must_submit(
+        queue, &(struct queue_job){.parents = {{.id = STR("c"), .wish = DEPENDENCY_OK}}, .parent_count = 1});
+    int64_t tidy = queue_must_submit(
+        queue, &(struct queue_job){.parents = {{.id = STR("c"), .wish = DEPENDENCY_ANY}}, .parent_count = 1});
     assert_int_equal(queue_claim(queue, parent), 0);
     assert_int_equal(queue_finish(queue, parent, STATUS_FAILED, 2), 0);
     queue_settle(queue);
@@ -431,16 +432,16 @@ static void a_retry_keeps_those_that_wait_for_the_job_waiting(void **state)
 {
     struct queue *queue = *state;
     int64_t parent = queue_must_submit(queue, &(struct queue_job){.id = "p", .retries = 1}), again;
-    int64_t child =
-        queue_must_submit(queue, &(struct queue_job){.parents = {{STR("p"), DEPENDENCY_OK}}, .parent_count = 1});
+    int64_t child = queue_must_submit(
+        queue, &(struct queue_job){.parents = {{.id = STR("p"), .wish = DEPENDENCY_OK}}, .parent_count = 1});
     assert_int_equal(queue_claim(queue, parent), 0);
     assert_int_equal(queue_finish(queue, parent, STATUS_FAILED, 2), 0);
     // Named by its first attempt while it is not settled, and afterwards.
-    int64_t before =
-        queue_must_submit(queue, &(struct queue_job){.parents = {{STR("p"), DEPENDENCY_OK}}, .parent_count = 1});
+    int64_t before = queue_must_submit(
+        queue, &(struct queue_job){.parents = {{.id = STR("p"), .wish = DEPENDENCY_OK}}, .parent_count = 1});
     queue_settle(queue);
-    int64_t after =
-        queue_must_submit(queue, &(struct queue_job){.parents = {{STR("p"), DEPENDENCY_OK}}, .parent_count = 1});
+    int64_t after = queue_must_submit(
+        queue, &(struct queue_job){.parents = {{.id = STR("p"), .wish = DEPENDENCY_OK}}, .parent_count = 1});
     assert_int_equal(queue_line(queue, "process", &again, 1), 1);
     assert_int_equal(queue_claim(queue, again), 0);
     assert_int_equal(queue_finish(queue, again, STATUS_COMPLETED, 0), 0);
@@ -460,8 +461,8 @@ static void a_parent_that_has_ended_is_judged_at_once(void **state)
         enum execution_status status;
     } cases[] = {{DEPENDENCY_OK, STATUS_SKIPPED}, {DEPENDENCY_ANY, STATUS_QUEUED}, {DEPENDENCY_FAILED, STATUS_QUEUED}};
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        int64_t child =
-            queue_must_submit(queue, &(struct queue_job){.parents = {{STR("p"), cases[i].wish}}, .parent_count = 1});
+        int64_t child = queue_must_submit(
+            queue, &(struct queue_job){.parents = {{.id = STR("p"), .wish = cases[i].wish}}, .parent_count = 1});
         assert_int_equal(queue_status(queue, child), cases[i].status);
     }
     queue_settle(queue);
@@ -480,22 +481,23 @@ static void what_is_no_job_may_be_waited_for_too(void **state)
     assert_int_equal(sql_commit(queue->sql), 0);
     int64_t wrapped = made.execution.row;
     execution_release(&made.execution);
-    int64_t child =
-        queue_must_submit(queue, &(struct queue_job){.parents = {{STR("wrapped"), DEPENDENCY_OK}}, .parent_count = 1});
+    int64_t child = queue_must_submit(
+        queue, &(struct queue_job){.parents = {{.id = STR("wrapped"), .wish = DEPENDENCY_OK}}, .parent_count = 1});
     assert_int_equal(queue_ask(queue, wrapped, &(struct outcome_ask){.cause = OUTCOME_CLAIMED}), 0);
     assert_int_equal(queue_state(queue, child), JOB_HELD);
     assert_int_equal(queue_finish(queue, wrapped, STATUS_COMPLETED, 0), 0);
     queue_settle(queue);
     assert_int_equal(queue_state(queue, child), JOB_READY);
-    queue_must_submit(
-        queue, &(struct queue_job){.id = "late", .parents = {{STR("wrapped"), DEPENDENCY_FAILED}}, .parent_count = 1});
+    queue_must_submit(queue, &(struct queue_job){.id = "late",
+                                                 .parents = {{.id = STR("wrapped"), .wish = DEPENDENCY_FAILED}},
+                                                 .parent_count = 1});
     assert_int_equal(queue_ask_number(queue, "SELECT count(*) FROM executions WHERE status = 'skipped'"), 1);
 }
 
 static void a_parent_that_is_not_there_is_named(void **state)
 {
     struct queue *queue = *state;
-    const struct queue_job job = {.parents = {{STR("nobody"), DEPENDENCY_OK}}, .parent_count = 1};
+    const struct queue_job job = {.parents = {{.id = STR("nobody"), .wish = DEPENDENCY_OK}}, .parent_count = 1};
     assert_int_equal(queue_submit(queue, &job, NULL), ERR_NOT_FOUND);
     assert_string_equal(queue_reason(), "there is no execution and no batch \"nobody\" that it could wait for");
     assert_int_equal(queue_ask_number(queue, "SELECT count(*) FROM executions"), 0);
@@ -507,10 +509,10 @@ static void a_batch_is_waited_for_until_all_of_it_is_over(void **state)
     int64_t batch = queue_batch(queue, &(struct batch){.batch_id = "b", .open = true}), rows[2];
     assert_int_equal(queue_add(queue, batch, 0, &plain, &rows[0]), 0);
     assert_int_equal(queue_add(queue, batch, 1, &(struct queue_job){.retries = 1}, &rows[1]), 0);
-    int64_t ok =
-        queue_must_submit(queue, &(struct queue_job){.parents = {{STR("b"), DEPENDENCY_OK}}, .parent_count = 1});
-    int64_t failed =
-        queue_must_submit(queue, &(struct queue_job){.parents = {{STR("b"), DEPENDENCY_FAILED}}, .parent_count = 1});
+    int64_t ok = queue_must_submit(
+        queue, &(struct queue_job){.parents = {{.id = STR("b"), .wish = DEPENDENCY_OK}}, .parent_count = 1});
+    int64_t failed = queue_must_submit(
+        queue, &(struct queue_job){.parents = {{.id = STR("b"), .wish = DEPENDENCY_FAILED}}, .parent_count = 1});
     for (int i = 0; i < 2; i++) {
         assert_int_equal(queue_claim(queue, rows[i]), 0);
         assert_int_equal(queue_finish(queue, rows[i], i ? STATUS_FAILED : STATUS_COMPLETED, i), 0);
@@ -535,25 +537,27 @@ static void a_batch_cannot_wait_for_itself(void **state)
     struct queue *queue = *state;
     int64_t batch = queue_batch(queue, &(struct batch){.batch_id = "b", .open = true});
     int64_t other = queue_batch(queue, &(struct batch){.batch_id = "o", .open = true});
-    const struct queue_job itself = {.parents = {{STR("b"), DEPENDENCY_OK}}, .parent_count = 1};
+    const struct queue_job itself = {.parents = {{.id = STR("b"), .wish = DEPENDENCY_OK}}, .parent_count = 1};
     assert_int_equal(queue_add(queue, batch, 0, &itself, NULL), ERR_INVALID);
     assert_string_equal(queue_reason(), "it would wait for \"b\", which waits for its batch");
     // By way of a job, of another batch, and of a job in that.
-    queue_must_submit(queue,
-                      &(struct queue_job){.id = "x", .parents = {{STR("b"), DEPENDENCY_ANY}}, .parent_count = 1});
-    assert_int_equal(
-        queue_add(queue, other, 0,
-                  &(struct queue_job){.id = "y", .parents = {{STR("x"), DEPENDENCY_ANY}}, .parent_count = 1}, NULL),
-        0);
-    queue_must_submit(queue,
-                      &(struct queue_job){.id = "z", .parents = {{STR("o"), DEPENDENCY_ANY}}, .parent_count = 1});
+    queue_must_submit(queue, &(struct queue_job){
+                                 .id = "x", .parents = {{.id = STR("b"), .wish = DEPENDENCY_ANY}}, .parent_count = 1});
+    assert_int_equal(queue_add(queue, other, 0,
+                               &(struct queue_job){
+                                   .id = "y", .parents = {{.id = STR("x"), .wish = DEPENDENCY_ANY}}, .parent_count = 1},
+                               NULL),
+                     0);
+    queue_must_submit(queue, &(struct queue_job){
+                                 .id = "z", .parents = {{.id = STR("o"), .wish = DEPENDENCY_ANY}}, .parent_count = 1});
     static const char *const circles[] = {"x", "y", "o", "z"};
     for (size_t i = 0; i < ARRAY_LEN(circles); i++) {
-        const struct queue_job circle = {.parents = {{str_of(circles[i]), DEPENDENCY_ANY}}, .parent_count = 1};
+        const struct queue_job circle = {.parents = {{.id = str_of(circles[i]), .wish = DEPENDENCY_ANY}},
+                                         .parent_count = 1};
         assert_int_equal(queue_add(queue, batch, 1, &circle, NULL), ERR_INVALID);
     }
     assert_int_equal(queue_add(queue, batch, 1, &(struct queue_job){.id = "w"}, NULL), 0);
-    const struct queue_job fine = {.parents = {{STR("w"), DEPENDENCY_ANY}}, .parent_count = 1};
+    const struct queue_job fine = {.parents = {{.id = STR("w"), .wish = DEPENDENCY_ANY}}, .parent_count = 1};
     assert_int_equal(queue_add(queue, batch, 2, &fine, NULL), 0);
 }
 
@@ -564,10 +568,11 @@ static void many_that_wait_for_one_are_judged_in_parts(void **state)
     int64_t parent = queue_must_submit(queue, &(struct queue_job){.id = "p"});
     int64_t batch = queue_batch(queue, &(struct batch){.expected = MANY});
     for (uint32_t i = 0; i < MANY; i++)
-        assert_int_equal(queue_add(queue, batch, i,
-                                   &(struct queue_job){.parents = {{STR("p"), DEPENDENCY_OK}}, .parent_count = 1},
-                                   NULL),
-                         0);
+        assert_int_equal(
+            queue_add(queue, batch, i,
+                      &(struct queue_job){.parents = {{.id = STR("p"), .wish = DEPENDENCY_OK}}, .parent_count = 1},
+                      NULL),
+            0);
     assert_int_equal(queue_claim(queue, parent), 0);
     assert_int_equal(queue_finish(queue, parent, STATUS_COMPLETED, 0), 0);
     assert_true(queue_settle_once(queue) > 0);
@@ -584,8 +589,8 @@ static void a_purge_draws_the_consequences_and_leaves_nothing(void **state)
 {
     struct queue *queue = *state;
     int64_t parent = queue_must_submit(queue, &(struct queue_job){.id = "p"});
-    int64_t child =
-        queue_must_submit(queue, &(struct queue_job){.parents = {{STR("p"), DEPENDENCY_OK}}, .parent_count = 1});
+    int64_t child = queue_must_submit(
+        queue, &(struct queue_job){.parents = {{.id = STR("p"), .wish = DEPENDENCY_OK}}, .parent_count = 1});
     assert_int_equal(queue_claim(queue, parent), 0);
     assert_int_equal(queue_finish(queue, parent, STATUS_COMPLETED, 0), 0);
     assert_int_equal(queue_purge(queue, parent), 0);
@@ -614,9 +619,10 @@ static void of_a_purged_attempt_the_others_are_known(void **state)
         }
         assert_int_equal(queue_purge(queue, rows[purged]), 0);
         // Only the first one's name was told to anybody.
-        int64_t child = queue_must_submit(
-            queue,
-            &(struct queue_job){.demand = "container", .parents = {{str_of(name), DEPENDENCY_OK}}, .parent_count = 1});
+        int64_t child =
+            queue_must_submit(queue, &(struct queue_job){.demand = "container",
+                                                         .parents = {{.id = str_of(name), .wish = DEPENDENCY_OK}},
+                                                         .parent_count = 1});
         assert_int_equal(queue_status(queue, child), purged == 0 ? STATUS_SKIPPED : STATUS_QUEUED);
     }
 }

@@ -85,7 +85,7 @@ static void submit_children(struct server *server)
     for (int i = 0; i < ROUNDS; i++) {
         char name[16];
         snprintf(name, sizeof(name), "p%d", i);
-        const struct queue_job child = {.parents = {{str_of(name), DEPENDENCY_OK}}, .parent_count = 1};
+        const struct queue_job child = {.parents = {{.id = str_of(name), .wish = DEPENDENCY_OK}}, .parent_count = 1};
         while (queue_submit(&server->queue, &child, NULL) == ERR_UNAVAILABLE)
             ;
     }
@@ -127,8 +127,8 @@ static void an_end_waits_for_who_has_looked_at_the_job_to_wait_for_it(void **sta
     pthread_barrier_init(&line, NULL, 1);
     struct server other = {
         .queue = queue_of(sql_fixture_connect(engine_under_test)), .line = &line, .work = end_one, .parents = &parent};
-    queue_begin_submit(queue,
-                       &(struct queue_job){.id = "c", .parents = {{STR("p"), DEPENDENCY_OK}}, .parent_count = 1});
+    queue_begin_submit(
+        queue, &(struct queue_job){.id = "c", .parents = {{.id = STR("p"), .wish = DEPENDENCY_OK}}, .parent_count = 1});
     assert_int_equal(pthread_create(&thread, NULL, server_main, &other), 0);
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_nsec += WAIT_NS;
@@ -160,10 +160,10 @@ static void what_two_settle_at_once_is_settled_once(void **state)
             rows[j] = queue_must_submit(queue, &(struct queue_job){.id = names[j], .retries = 1});
             assert_int_equal(queue_claim(queue, rows[j]), 0);
         }
-        queue_must_submit(queue, &(struct queue_job){
-                                     .demand = "container",
-                                     .parents = {{str_of(names[0]), DEPENDENCY_OK}, {str_of(names[1]), DEPENDENCY_OK}},
-                                     .parent_count = 2});
+        queue_must_submit(queue, &(struct queue_job){.demand = "container",
+                                                     .parents = {{.id = str_of(names[0]), .wish = DEPENDENCY_OK},
+                                                                 {.id = str_of(names[1]), .wish = DEPENDENCY_OK}},
+                                                     .parent_count = 2});
         assert_int_equal(queue_finish(queue, rows[0], STATUS_COMPLETED, 0), 0);
         assert_int_equal(queue_finish(queue, rows[1], i % 2 ? STATUS_COMPLETED : STATUS_FAILED, 0), 0);
     }
