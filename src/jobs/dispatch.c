@@ -67,7 +67,7 @@ void dispatch_watch(struct dispatch *dispatch, const struct store_change *change
         unsettled |= changes[i].unsettled && !changes[i].elsewhere; // that server settles it
         missed |= changes[i].missed;
     }
-    if (over_count == 0 && !ready && !unsettled && !missed)
+    if (over_count == 0 && !ready && !unsettled) // what was missed counts as ready
         return;
     struct message *message = message_new(dispatch, MESSAGE_CHANGES, NULL, over_count);
     message->ready = ready;

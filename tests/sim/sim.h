@@ -7,6 +7,7 @@
 #include "fanout/follower.h"
 #include "ingest/lease.h"
 #include "ingest/sequencer.h"
+#include "model/execution.h"
 #include "model/news.h"
 #include "model/node.h"
 #include "model/outcome.h"

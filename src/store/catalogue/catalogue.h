@@ -111,8 +111,8 @@ int catalogue_execution_extent(struct sql *sql, int64_t row, uint64_t *ret_next,
 int catalogue_execution_closed(struct sql *sql, int64_t row, bool *ret_sealed, bool *ret_purged);
 int catalogue_executions_open(struct sql *sql, int64_t account, uint64_t *ret_count);
 
-int catalogue_execution_claimed(struct sql *sql, const struct store_claim *claim,
-                                uint64_t epoch); // who, and by which key
+// Notes who has claimed it, and by which key if that is not empty.
+int catalogue_execution_claimed(struct sql *sql, const struct store_claim *claim, uint64_t epoch);
 int catalogue_execution_outcome(struct sql *sql, int64_t row, const struct outcome *outcome,
                                 const struct log_state *log);
 int catalogue_execution_fold(struct sql *sql, int64_t row,
